@@ -1,0 +1,21 @@
+#!/bin/sh
+# Writes raft.pb.go from raft.proto. Needs Go and protoc (Debian: protobuf-compiler); the plugin
+# and gogo.proto are of the version of github.com/gogo/protobuf that go.mod names.
+set -eu
+
+cd "$(dirname "$0")/.."
+gogo=$(go list -m -f '{{.Dir}}' github.com/gogo/protobuf)
+if [ -z "$gogo" ]; then
+	go mod download github.com/gogo/protobuf
+	gogo=$(go list -m -f '{{.Dir}}' github.com/gogo/protobuf)
+fi
+
+bin=$(mktemp -d)
+trap 'rm -rf "$bin"' EXIT
+go build -o "$bin/protoc-gen-gogofaster" github.com/gogo/protobuf/protoc-gen-gogofaster
+
+# The module root is the include path, so that the descriptor names raftpb/raft.proto.
+protoc --plugin="$bin/protoc-gen-gogofaster" \
+	-I . -I "$gogo" -I "$gogo/protobuf" \
+	--gogofaster_out=paths=source_relative:. \
+	raftpb/raft.proto
