@@ -1,0 +1,137 @@
+package tracker
+
+import "quorate.example/raft/quorum"
+
+// What the voters have agreed on. In a joint configuration, both halves have to agree (thesis 4.3);
+// a learner's word counts for nothing.
+
+// Voters that fit on the stack: small groups must not pay for clearing the room of large ones.
+const (
+	fewVoters  = 8
+	manyVoters = 128
+)
+
+// Committed returns the highest index that Match has reached on a quorum, math.MaxUint64 if there
+// are no voters. It does not allocate for up to 128 voters in a half.
+func (ps *Peers) Committed() uint64 {
+	return ps.Quorum(match)
+}
+
+func match(p *Peer) uint64 { return p.Match }
+
+// Quorum returns the highest number that known has reached on a quorum of the voters,
+// math.MaxUint64 if there are no voters. It does not allocate for up to 128 voters in a half.
+func (ps *Peers) Quorum(known func(*Peer) uint64) uint64 {
+	switch n := max(ps.incoming, ps.outgoing); {
+	case n <= fewVoters:
+		var room [fewVoters]uint64
+		return ps.quorumIn(room[:], known)
+	case n <= manyVoters:
+		return ps.quorumOfMany(known)
+	default:
+		return ps.quorumIn(make([]uint64, n), known)
+	}
+}
+
+// quorumOfMany is apart so that only its own frame is large.
+//
+//go:noinline
+func (ps *Peers) quorumOfMany(known func(*Peer) uint64) uint64 {
+	var room [manyVoters]uint64
+	return ps.quorumIn(room[:], known)
+}
+
+func (ps *Peers) quorumIn(room []uint64, known func(*Peer) uint64) uint64 {
+	agreed := quorum.MajorityIndex(ps.collect(room, Incoming, known))
+	if ps.outgoing == 0 {
+		return agreed
+	}
+	return min(agreed, quorum.MajorityIndex(ps.collect(room, Outgoing, known)))
+}
+
+// collect puts what is known of the voters of one half into room.
+func (ps *Peers) collect(room []uint64, half Role, known func(*Peer) uint64) []uint64 {
+	n := 0
+	for i := range ps.slots {
+		if p := &ps.slots[i]; p.Role&half != 0 {
+			room[n] = known(p)
+			n++
+		}
+	}
+	return room[:n]
+}
+
+// CommittedAbove reports whether Match has reached index on a quorum. It is cheaper than Committed.
+func (ps *Peers) CommittedAbove(index uint64) bool {
+	var yes tally
+	for i := range ps.slots {
+		if p := &ps.slots[i]; p.Match >= index {
+			yes.add(p.Role)
+		}
+	}
+	return ps.result(yes, tally{}) == quorum.VoteWon
+}
+
+// QuorumActive reports whether a quorum of the voters was heard of recently. Thesis 6.2.
+func (ps *Peers) QuorumActive() bool {
+	var yes tally
+	for i := range ps.slots {
+		if p := &ps.slots[i]; p.RecentActive {
+			yes.add(p.Role)
+		}
+	}
+	return ps.result(yes, tally{}) == quorum.VoteWon
+}
+
+// RecordBallot notes a member's answer to a candidate. The first answer counts; an unknown
+// member's does not.
+func (ps *Peers) RecordBallot(id uint64, granted bool) {
+	p := ps.Get(id)
+	if p == nil || p.Ballot != NoBallot {
+		return
+	}
+	p.Ballot = Refused
+	if granted {
+		p.Ballot = Granted
+	}
+}
+
+// ResetBallots forgets all answers.
+func (ps *Peers) ResetBallots() {
+	for i := range ps.slots {
+		ps.slots[i].Ballot = NoBallot
+	}
+}
+
+// Tally returns how many voters granted and refused their vote, each counted once, and what comes
+// of it.
+func (ps *Peers) Tally() (granted, refused int, result quorum.VoteResult) {
+	var yes, no tally
+	for i := range ps.slots {
+		switch p := &ps.slots[i]; {
+		case !p.Role.Voter() || p.Ballot == NoBallot:
+		case p.Ballot == Granted:
+			granted++
+			yes.add(p.Role)
+		default:
+			refused++
+			no.add(p.Role)
+		}
+	}
+	return granted, refused, ps.result(yes, no)
+}
+
+// tally counts voters by half.
+type tally struct{ incoming, outgoing int }
+
+func (t *tally) add(r Role) {
+	t.incoming += int(r & Incoming)
+	t.outgoing += int(r & Outgoing / Outgoing)
+}
+
+func (ps *Peers) result(yes, no tally) quorum.VoteResult {
+	return quorum.Both(
+		quorum.MajorityVote(yes.incoming, no.incoming, ps.incoming),
+		quorum.MajorityVote(yes.outgoing, no.outgoing, ps.outgoing),
+	)
+}

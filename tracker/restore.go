@@ -1,0 +1,52 @@
+package tracker
+
+import pb "quorate.example/raft/raftpb"
+
+// RestorePeers returns the configuration that a ConfState describes. Each member is new: nothing
+// is known of its log, and it is taken to miss what follows lastIndex. The limits are those of
+// [MakePeers].
+func RestorePeers(cs pb.ConfState, lastIndex uint64, maxInflight int, maxBytes uint64) (Peers, error) {
+	ps := MakePeers(maxInflight, maxBytes)
+	return ps.Restore(cs, lastIndex)
+}
+
+// Restore returns ps, normally without members, brought to the configuration that a ConfState
+// describes by the changes that lead to it: this way a ConfState that contradicts itself is
+// refused, or read as the changes would be.
+func (ps *Peers) Restore(cs pb.ConfState, lastIndex uint64) (Peers, error) {
+	if len(cs.VotersOutgoing) == 0 {
+		return ps.oneByOne(lastIndex, singles(cs))
+	}
+	before, err := ps.oneByOne(lastIndex, appendChanges(nil, pb.ConfChangeAddNode, cs.VotersOutgoing))
+	if err != nil {
+		return Peers{}, err
+	}
+	return before.EnterJoint(lastIndex, cs.AutoLeave, singles(cs)...)
+}
+
+// singles returns the changes that lead from the outgoing half, if any, to the rest of cs.
+func singles(cs pb.ConfState) []pb.ConfChangeSingle {
+	ccs := appendChanges(nil, pb.ConfChangeRemoveNode, cs.VotersOutgoing)
+	ccs = appendChanges(ccs, pb.ConfChangeAddNode, cs.Voters)
+	ccs = appendChanges(ccs, pb.ConfChangeAddLearnerNode, cs.Learners)
+	// They were voters of the outgoing half, so adding them as learners now makes them wait.
+	return appendChanges(ccs, pb.ConfChangeAddLearnerNode, cs.LearnersNext)
+}
+
+func appendChanges(ccs []pb.ConfChangeSingle, t pb.ConfChangeType, ids []uint64) []pb.ConfChangeSingle {
+	for _, id := range ids {
+		ccs = append(ccs, pb.ConfChangeSingle{Type: t, NodeID: id})
+	}
+	return ccs
+}
+
+func (ps *Peers) oneByOne(lastIndex uint64, ccs []pb.ConfChangeSingle) (Peers, error) {
+	next := *ps
+	for _, cc := range ccs {
+		var err error
+		if next, err = next.Simple(lastIndex, cc); err != nil {
+			return Peers{}, err
+		}
+	}
+	return next, nil
+}
