@@ -1,0 +1,120 @@
+package raft
+
+import (
+	"fmt"
+	"math"
+
+	pb "quorate.example/raft/raftpb"
+)
+
+// What is checked before a message of a peer is looked at. A message that contradicts what is known is
+// dropped or answered by the rules; one that cannot be true is an error here, and changes nothing.
+
+// checkMessage says what is impossible about m.
+func (r *raft) checkMessage(m pb.Message) error {
+	if m.Type < 0 || int(m.Type) >= numTypes {
+		return badMessage(m, "Type", int32(m.Type), fmt.Sprintf("0 to %d", numTypes-1))
+	}
+	k := kinds[m.Type]
+	if k&local != 0 || !r.deviates(d1RefuseImpossible) {
+		return nil
+	}
+	if err := r.checkHeader(m, k); err != nil {
+		return err
+	}
+	switch m.Type {
+	case pb.MsgApp:
+		return checkAppend(m)
+	case pb.MsgSnap:
+		return checkSnapshot(m)
+	}
+	return nil
+}
+
+func (r *raft) checkHeader(m pb.Message, k kind) error {
+	switch {
+	case m.Term == math.MaxUint64:
+		return badMessage(m, "Term", m.Term, "up to 2^64-2")
+	case k&noTerm != 0:
+		if m.Term != 0 {
+			return badMessage(m, "Term", m.Term, "0: the request is of no term")
+		}
+	case m.From == r.id && k&fromPeer != 0:
+		return badMessage(m, "From", m.From, "another member")
+	case k&fromPeer != 0 && (m.From == None || IsLocalMsgTarget(m.From)):
+		return badMessage(m, "From", m.From, "the ID of a member")
+	case k&fromPeer != 0 && m.Term == 0:
+		return badMessage(m, "Term", m.Term, "1 and up")
+	}
+	return nil
+}
+
+// checkAppend refuses entries that no log can hold: with gaps, with falling terms, or of a term that
+// the sender cannot know.
+func checkAppend(m pb.Message) error {
+	if m.LogTerm > m.Term {
+		return badMessage(m, "LogTerm", m.LogTerm, "up to the message's term")
+	}
+	if m.Index > math.MaxUint64-1-uint64(len(m.Entries)) {
+		return badMessage(m, "Index", m.Index, "so low that no entry's index wraps")
+	}
+	term := m.LogTerm
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		if want := m.Index + 1 + uint64(i); e.Index != want {
+			return badMessage(m, fmt.Sprintf("Entries[%d].Index", i), e.Index, fmt.Sprint(want))
+		}
+		if e.Term < term || e.Term > m.Term {
+			return badMessage(m, fmt.Sprintf("Entries[%d].Term", i), e.Term, fmt.Sprintf("%d to %d", term, m.Term))
+		}
+		term = e.Term
+	}
+	return nil
+}
+
+func checkSnapshot(m pb.Message) error {
+	if m.Snapshot == nil {
+		return badMessage(m, "Snapshot", "absent", "one")
+	}
+	meta := &m.Snapshot.Metadata
+	switch {
+	case meta.Index == 0 || meta.Index > math.MaxUint64-2:
+		return badMessage(m, "Snapshot.Metadata.Index", meta.Index, "1 to 2^64-3")
+	case meta.Term == 0 || meta.Term > m.Term:
+		return badMessage(m, "Snapshot.Metadata.Term", meta.Term, "1 to the message's term")
+	case len(meta.ConfState.Voters) == 0:
+		return badMessage(m, "Snapshot.Metadata.ConfState.Voters", "empty", "at least one")
+	}
+	return nil
+}
+
+// checkCommitted refuses an append of the current leader that disagrees with what is committed here:
+// that would be two truths (thesis 3.6.3), and the fault of a disk or of a host.
+func (r *raft) checkCommitted(m pb.Message) error {
+	if !r.deviates(d1RefuseImpossible) {
+		return nil
+	}
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		if e.Index > r.log.committed {
+			break
+		}
+		if term, known := r.log.terms.at(e.Index); known && term != e.Term {
+			return badMessage(m, fmt.Sprintf("Entries[%d].Term", i), e.Term,
+				fmt.Sprintf("%d, which is committed here", term))
+		}
+	}
+	return nil
+}
+
+// onLostState deals with a heartbeat that tells of more committed entries than this log has. The
+// leader only tells what it knows to be here, so they were here, and are lost (D4): a disk lied.
+func (r *raft) onLostState(m pb.Message) error {
+	if r.lostUpTo < m.Commit {
+		r.lostUpTo = m.Commit
+		r.logger.Errorf("%x: lost durable state: %x knows that entries up to %d were here, the log ends at %d",
+			r.id, m.From, m.Commit, r.log.last())
+		r.emitEvent(LostDurableState{Leader: m.From, Term: m.Term, Commit: m.Commit, LastIndex: r.log.last()})
+	}
+	return badMessage(m, "Commit", m.Commit, fmt.Sprintf("up to %d, the last index here", r.log.last()))
+}

@@ -1,0 +1,38 @@
+package raft
+
+// deviation is a deliberate difference from go.etcd.io/raft v3.6.0. Each has a line and a test in
+// docs/compatibility.md, one branch in the code, and is off with Config.Mirror36.
+type deviation uint32
+
+const (
+	// D1: messages that are not possible from a correct peer are refused with an error.
+	d1RefuseImpossible deviation = 1 << iota
+	// D2: a configuration change that a leader cannot take yet is refused with a typed error.
+	d2TypedConfRefusal
+	// D3: late acknowledgements of a removed member do not count for one that came back under its ID.
+	d3FloorAfterRemoval
+	// D4: a heartbeat that shows that this log lost durable entries is an event, not a panic.
+	d4LostStateIsEvent
+	// D5: the uncommitted size of a new leader counts what it inherited.
+	d5InheritedQuota
+	// D6: a refused proposal leaves no trace in the gate for configuration changes.
+	d6QuotaBeforeGate
+	// D7: a snapshot that nobody answers is given up after Config.SnapshotTimeout.
+	d7SnapshotTimeout
+	// D8: sending TimeoutNow ends the lease for reads for the rest of the leadership.
+	d8TransferEndsLease
+	// D9: reads that wait are bounded.
+	d9BoundedReads
+	// D10: reads that were waiting for the first commit of a term share one round of heartbeats.
+	d10OneRoundForReads
+	// D11: a forwarded proposal that came from the leader it would go to, or that has been passed on
+	// too often, is dropped.
+	d11NoForwardingLoop
+	// D12: a vote request of the very leader that is followed is not refused on its own behalf.
+	d12OwnLeaderMayAsk
+
+	allDeviations deviation = 1<<iota - 1
+)
+
+// deviates reports whether d is in force for this member.
+func (r *raft) deviates(d deviation) bool { return r.deviations&d != 0 }

@@ -1,0 +1,213 @@
+package raft
+
+import (
+	"fmt"
+
+	pb "quorate.example/raft/raftpb"
+	"quorate.example/raft/tracker"
+)
+
+// raft is the state of one member: Figure 3.1 of the thesis, the membership, and what is on its way
+// out. It is changed by step and tick only, and by one goroutine at a time. The fields are in the
+// order of how often an idle member needs them.
+type raft struct {
+	state StateType
+	clock clock
+
+	id   uint64
+	term uint64
+	vote uint64
+	lead uint64
+
+	log   raftLog
+	peers tracker.Peers
+	out   outbox
+	reads []ReadState // answered, for the next Ready
+
+	leadership leadership
+
+	lostUpTo   uint64 // D4: until the log reaches this index, neither vote nor campaign
+	deviations deviation
+	halted     bool
+	logger     Logger
+	cfg        Config
+}
+
+// leadership is what only a leader knows. It is set to zero whenever the role changes, so nothing
+// leaks from one leadership into the next.
+type leadership struct {
+	transferee  uint64 // who shall take over; None if nobody
+	confIndex   uint64 // no further configuration change before this index is applied
+	uncommitted uint64 // payload in bytes of what was appended and is not applied
+	reads       pendingReads
+	leaseEnded  bool    // D8: TimeoutNow was sent, so somebody else may lead at any moment
+	floors      []floor // D3
+	snapshots   []snapshotWait
+}
+
+func newRaft(c *Config) (*raft, error) {
+	cfg, err := c.checked()
+	if err != nil {
+		return nil, err
+	}
+	hard, conf, err := cfg.Storage.InitialState()
+	if err != nil {
+		return nil, fmt.Errorf("raft: Storage.InitialState: %w", err)
+	}
+	log, err := newLog(cfg.Storage, cfg.MaxCommittedSizePerReady)
+	if err != nil {
+		return nil, err
+	}
+	peers, err := tracker.RestorePeers(conf, log.last(), cfg.MaxInflightMsgs, cfg.MaxInflightBytes)
+	if err != nil {
+		return nil, fmt.Errorf("raft: Storage.InitialState: ConfState: %w", err)
+	}
+	r := &raft{id: cfg.ID, log: log, peers: peers, logger: cfg.Logger, cfg: cfg}
+	if !cfg.Mirror36 {
+		r.deviations = allDeviations
+	}
+	if err := r.loadState(hard); err != nil {
+		return nil, err
+	}
+	r.becomeFollower(r.term, None)
+	r.logger.Infof("%x: starts at term %d, commit %d, applied %d, last %d, %s", r.id, r.term,
+		r.log.committed, r.log.apply.applied, r.log.last(), DescribeConfState(conf))
+	return r, nil
+}
+
+func (r *raft) loadState(hard pb.HardState) error {
+	if !IsEmptyHardState(hard) {
+		if hard.Commit < r.log.committed || hard.Commit > r.log.last() {
+			return fmt.Errorf("raft: Storage.InitialState: HardState.Commit is %d; allowed: %d to %d",
+				hard.Commit, r.log.committed, r.log.last())
+		}
+		r.term, r.vote, r.log.committed = hard.Term, hard.Vote, hard.Commit
+	}
+	if a := r.cfg.Applied; a > 0 {
+		if a < r.log.apply.applied || a > r.log.committed {
+			return fmt.Errorf("%w: Applied is %d; allowed: 0, or %d to %d", ErrConfig, a,
+				r.log.apply.applied, r.log.committed)
+		}
+		r.log.appliedTo(a, 0)
+	}
+	return nil
+}
+
+func (r *raft) softState() SoftState { return SoftState{Lead: r.lead, RaftState: r.state} }
+
+func (r *raft) hardState() pb.HardState {
+	return pb.HardState{Term: r.term, Vote: r.vote, Commit: r.log.committed}
+}
+
+// step is the one entrance for messages: first the term gate (thesis 3.3), then the rule for this
+// role and type.
+func (r *raft) step(m pb.Message) error {
+	if m.Term != 0 && m.Term != r.term && !r.passesGate(m) {
+		return nil
+	}
+	if f := rules[r.state][m.Type]; f != nil {
+		return f(r, m)
+	}
+	return nil
+}
+
+// passesGate deals with a message of another term: it adopts a higher one, answers a lower one where
+// silence could get somebody stuck, and reports whether the message is to be looked at.
+func (r *raft) passesGate(m pb.Message) bool {
+	if m.Term < r.term {
+		r.answerStale(m)
+		return false
+	}
+	k := kinds[m.Type]
+	switch {
+	case k&voteRequest != 0 && r.refusesInLease(m):
+		return false
+	case m.Type == pb.MsgPreVote, m.Type == pb.MsgPreVoteResp && !m.Reject:
+		// The term is one that a campaign would have; nobody has it yet (thesis 9.6).
+	case k&fromLeader != 0:
+		r.becomeFollower(m.Term, m.From)
+	default:
+		r.becomeFollower(m.Term, None)
+	}
+	return true
+}
+
+// answerStale answers messages of a lower term. A leader that others left behind must hear of the
+// higher term, or with CheckQuorum or PreVote nobody would ever tell it; so must one that asks for a
+// pre-vote at a term that it can only learn from us.
+func (r *raft) answerStale(m pb.Message) {
+	switch {
+	case (m.Type == pb.MsgHeartbeat || m.Type == pb.MsgApp) && (r.cfg.CheckQuorum || r.cfg.PreVote):
+		r.send(pb.Message{To: m.From, Type: pb.MsgAppResp})
+	case m.Type == pb.MsgPreVote:
+		r.send(pb.Message{To: m.From, Term: r.term, Type: pb.MsgPreVoteResp, Reject: true})
+	case m.Type == pb.MsgStorageAppendResp:
+		// The entries may have been overwritten since; a snapshot cannot have been.
+		r.snapshotDurable(m.Snapshot)
+	}
+}
+
+// enterTerm is what every change of role begins with.
+func (r *raft) enterTerm(term uint64) {
+	if term != r.term {
+		r.term, r.vote = term, None
+	}
+	r.lead = None
+	r.restartClock()
+	r.dropMarks()
+	r.peers.Reset(r.id, r.log.last())
+	r.leadership = leadership{}
+}
+
+func (r *raft) becomeFollower(term, lead uint64) {
+	if r.state != StateFollower || term != r.term {
+		r.logger.Infof("%x: follower at term %d, leader %x", r.id, term, lead)
+	}
+	r.enterTerm(term)
+	r.state, r.lead = StateFollower, lead
+}
+
+func (r *raft) becomePreCandidate() {
+	assert(r.state != StateLeader, "a leader does not campaign")
+	r.logger.Infof("%x: asks for pre-votes at term %d", r.id, r.term)
+	r.peers.ResetBallots()
+	r.state, r.lead = StatePreCandidate, None
+}
+
+func (r *raft) becomeCandidate() {
+	assert(r.state != StateLeader, "a leader does not campaign")
+	r.enterTerm(r.term + 1)
+	r.logger.Infof("%x: campaigns at term %d", r.id, r.term)
+	r.state, r.vote = StateCandidate, r.id
+}
+
+// becomeLeader takes the leadership and appends the empty entry whose commitment shows what is
+// committed of earlier terms (thesis 3.6.2, 6.4).
+func (r *raft) becomeLeader() {
+	assert(r.state != StateFollower, "a leader was elected")
+	inherited := r.inheritedQuota()
+	r.enterTerm(r.term)
+	r.state, r.lead = StateLeader, r.id
+	r.leadership.uncommitted = inherited
+	if self := r.peers.Get(r.id); self != nil {
+		self.BecomeReplicate()
+		self.RecentActive = true
+	}
+	// There may be a configuration change in what was inherited; until it is applied, no other.
+	r.leadership.confIndex = r.log.last()
+	r.appendEntries(pb.Entry{})
+	r.logger.Infof("%x: leads at term %d from index %d on", r.id, r.term, r.log.last())
+}
+
+// checkStorage acts on a failure of Storage, before anything that was decided after it leaves.
+func (r *raft) checkStorage() {
+	if r.log.failure == nil || r.halted {
+		return
+	}
+	if r.cfg.OnStorageError == nil {
+		panic(r.log.failure)
+	}
+	r.halted = true
+	r.logger.Errorf("%x: halts: %v", r.id, r.log.failure)
+	r.cfg.OnStorageError(r.log.failure)
+}

@@ -1,0 +1,162 @@
+package raft
+
+import (
+	"encoding/binary"
+
+	pb "quorate.example/raft/raftpb"
+	"quorate.example/raft/tracker"
+)
+
+// Linearizable reads (thesis 6.4). The leader notes its commit index when the read arrives, and
+// answers with it once a quorum shows that it still leads.
+//
+// Reads are numbered in the order of their arrival, from the start of the leadership. A heartbeat
+// carries the newest number, members echo it, and the number that a quorum has echoed confirms all
+// reads up to it: each of these members heard from this leader after those reads had arrived. The
+// caller's context only comes back with the answer; it confirms nothing.
+
+// maxWaitingReads bounds the reads that wait in one leadership (D9).
+const maxWaitingReads = 1 << 16
+
+// pendingReads are the reads of one leadership that wait.
+type pendingReads struct {
+	confirmed uint64       // the number of the newest read that is confirmed
+	queue     []waiting    // numbers confirmed+1 and up
+	early     []pb.Message // came before an entry of this term was committed
+}
+
+type waiting struct {
+	request pb.Message
+	index   uint64 // the commit index when it arrived
+}
+
+// newest returns the number of the newest read.
+func (p *pendingReads) newest() uint64 { return p.confirmed + uint64(len(p.queue)) }
+
+// onRead takes a read, the leader's own or a forwarded one.
+func (r *raft) onRead(m pb.Message) error {
+	if len(m.Entries) == 0 {
+		return badMessage(m, "Entries", "empty", "one, with the context")
+	}
+	reads := &r.leadership.reads
+	if r.deviates(d9BoundedReads) && len(reads.queue)+len(reads.early) >= maxWaitingReads {
+		return ErrTooManyReads
+	}
+	switch {
+	case r.peers.Singleton():
+		r.answerRead(m, r.log.committed)
+	case !r.committedInTerm():
+		// Until then our commit index may be behind that of the leader before us.
+		reads.early = append(reads.early, m)
+	case r.takeRead(m):
+		r.heartbeatAll()
+	}
+	return nil
+}
+
+// committedInTerm reports whether an entry of this leader's term is committed.
+func (r *raft) committedInTerm() bool {
+	return r.log.matches(entryID{term: r.term, index: r.log.committed})
+}
+
+// takeRead answers m from the lease, or queues it and reports that it needs a round of heartbeats.
+func (r *raft) takeRead(m pb.Message) (needsRound bool) {
+	if r.cfg.ReadOnlyOption == ReadOnlyLeaseBased && !(r.leadership.leaseEnded && r.deviates(d8TransferEndsLease)) {
+		r.answerRead(m, r.log.committed)
+		return false
+	}
+	reads := &r.leadership.reads
+	reads.queue = append(reads.queue, waiting{request: m, index: r.log.committed})
+	if self := r.peers.Get(r.id); self != nil {
+		self.ReadAck = reads.newest()
+	}
+	return true
+}
+
+// releaseReads takes the reads that came before this term's first commit.
+func (r *raft) releaseReads() {
+	reads := &r.leadership.reads
+	if len(reads.early) == 0 || !r.committedInTerm() {
+		return
+	}
+	early := reads.early
+	reads.early = nil
+	needRound := false
+	for _, m := range early {
+		if !r.takeRead(m) {
+			continue
+		}
+		needRound = true
+		if !r.deviates(d10OneRoundForReads) {
+			r.heartbeatAll()
+		}
+	}
+	if needRound && r.deviates(d10OneRoundForReads) {
+		r.heartbeatAll()
+	}
+}
+
+// readContext is what a heartbeat carries: the number of the newest read while reads wait.
+func (r *raft) readContext() []byte {
+	reads := &r.leadership.reads
+	if len(reads.queue) == 0 {
+		return nil
+	}
+	return binary.LittleEndian.AppendUint64(nil, reads.newest())
+}
+
+// onReadAck notes the number that p echoed and answers the reads that a quorum has now confirmed.
+// What is no number, or one that was not given out, is ignored.
+func (r *raft) onReadAck(p *tracker.Peer, context []byte) {
+	reads := &r.leadership.reads
+	if len(context) != 8 || len(reads.queue) == 0 {
+		return
+	}
+	n := binary.LittleEndian.Uint64(context)
+	if n <= p.ReadAck || n > reads.newest() {
+		return
+	}
+	p.ReadAck = n
+	confirmed := r.peers.Quorum(func(p *tracker.Peer) uint64 { return p.ReadAck })
+	for len(reads.queue) > 0 && reads.confirmed < confirmed {
+		w := reads.queue[0]
+		reads.queue[0] = waiting{}
+		reads.queue = reads.queue[1:]
+		reads.confirmed++
+		r.answerRead(w.request, w.index)
+	}
+	if len(reads.queue) == 0 {
+		reads.queue = nil
+	}
+}
+
+// answerRead gives the answer to the host, or sends it to the member that forwarded the read.
+func (r *raft) answerRead(m pb.Message, index uint64) {
+	if m.From == None || m.From == r.id {
+		r.reads = append(r.reads, ReadState{Index: index, RequestCtx: m.Entries[0].Data})
+		return
+	}
+	r.send(pb.Message{To: m.From, Type: pb.MsgReadIndexResp, Index: index, Entries: m.Entries})
+}
+
+// forwardRead passes a follower's read on to the leader.
+func (r *raft) forwardRead(m pb.Message) error {
+	if len(m.Entries) == 0 {
+		return badMessage(m, "Entries", "empty", "one, with the context")
+	}
+	if r.lead == None || r.loops(&m) {
+		return nil
+	}
+	m.To = r.lead
+	r.send(m)
+	return nil
+}
+
+// onReadAnswer takes the leader's answer to a forwarded read.
+func (r *raft) onReadAnswer(m pb.Message) error {
+	if len(m.Entries) != 1 {
+		return badMessage(m, "Entries", len(m.Entries), "one, with the context")
+	}
+	r.reads = append(r.reads, ReadState{Index: m.Index, RequestCtx: m.Entries[0].Data})
+	return nil
+}

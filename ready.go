@@ -1,0 +1,202 @@
+package raft
+
+import pb "quorate.example/raft/raftpb"
+
+// Ready is what a member wants done: state to save, messages to send, entries to apply. All slices
+// belong to the host, which may keep them but must not change what they hold: entries are shared with
+// the log.
+//
+// With synchronous writes the host (1) saves Snapshot, Entries and HardState in one atomic step,
+// synced if MustSync is set; (2) then sends Messages; (3) applies Snapshot, then CommittedEntries, and
+// calls ApplyConfChange for each configuration change among them; (4) calls Advance. See the package
+// comment.
+type Ready struct {
+	// SoftState is who leads and what this member is; nil if unchanged. It need not be saved.
+	*SoftState
+	// HardState is term, vote and commit; empty if unchanged.
+	pb.HardState
+
+	// ReadStates answers reads: each may be served once everything up to its Index is applied.
+	ReadStates []ReadState
+
+	// Entries are to be saved, at their indexes; older entries there and above are void.
+	Entries []pb.Entry
+	// Snapshot is to be saved and to replace the state machine; empty if there is none.
+	Snapshot pb.Snapshot
+	// CommittedEntries are to be applied in order.
+	CommittedEntries []pb.Entry
+
+	// Messages are to be sent, in order for each target, after the rest is saved. Losing one is
+	// harmless; a MsgSnap wants a ReportSnapshot. With Config.AsyncStorageWrites they may be sent at
+	// once, and those for LocalAppendThread and LocalApplyThread say what to save and to apply.
+	Messages []pb.Message
+
+	// MustSync reports whether saving HardState and Entries must be synced to disk before Messages
+	// leave. It is false for a mere change of the commit index.
+	MustSync bool
+}
+
+// ReadState answers a read: everything up to Index was committed when the read was confirmed.
+type ReadState struct {
+	Index      uint64
+	RequestCtx []byte // what the caller gave to ReadIndex
+}
+
+// due says which parts of a Ready there is something for.
+type due uint8
+
+const (
+	dueSoftState due = 1 << iota
+	dueHardState
+	dueSnapshot
+	dueEntries
+	dueCommitted
+	dueReads
+	dueMessages
+)
+
+// due is the one place that decides whether there is a Ready and what is in it.
+func (rn *RawNode) due() due {
+	r := rn.raft
+	var d due
+	if r.halted {
+		return 0
+	}
+	if r.softState() != rn.softState {
+		d |= dueSoftState
+	}
+	if r.hardState() != rn.hardState {
+		d |= dueHardState
+	}
+	if r.log.tail.snapshotWaits() {
+		d |= dueSnapshot
+	}
+	if r.log.tail.handed < r.log.tail.last() {
+		d |= dueEntries
+	}
+	if r.log.hasCommitted(!rn.async) {
+		d |= dueCommitted
+	}
+	if len(r.reads) > 0 {
+		d |= dueReads
+	}
+	if len(r.out.now) > 0 || len(r.out.later) > 0 {
+		d |= dueMessages
+	}
+	return d
+}
+
+// take builds the Ready for d and notes that the host has it.
+func (rn *RawNode) take(d due) Ready {
+	r := rn.raft
+	var rd Ready
+	if d&dueSoftState != 0 {
+		soft := r.softState()
+		rn.softState = soft
+		rd.SoftState = &soft
+	}
+	if d&dueEntries != 0 {
+		rd.Entries = r.log.tail.waiting()
+	}
+	rd.MustSync = MustSync(r.hardState(), rn.hardState, len(rd.Entries))
+	if d&dueHardState != 0 {
+		rd.HardState = r.hardState()
+		rn.hardState = rd.HardState
+	}
+	if d&dueSnapshot != 0 {
+		rd.Snapshot = *r.log.tail.snapshot
+	}
+	if d&dueCommitted != 0 {
+		rd.CommittedEntries = r.log.nextCommitted(!rn.async)
+	}
+	if d&dueReads != 0 {
+		rd.ReadStates, r.reads = r.reads, nil
+	}
+	if rn.async {
+		rn.takeAsync(&rd)
+	} else {
+		rn.takeSync(&rd)
+	}
+	r.log.tail.handOut()
+	if len(rd.CommittedEntries) > 0 {
+		r.log.handOutCommitted(rd.CommittedEntries, !rn.async)
+	}
+	return rd
+}
+
+// takeSync puts both lanes into the Ready: the host saves before it sends anything. What this member
+// tells itself once it is durable and applied is kept for Advance.
+func (rn *RawNode) takeSync(rd *Ready) {
+	r := rn.raft
+	later := r.out.later
+	rd.Messages = r.takeNow(len(later))
+	for _, m := range later {
+		if m.To == r.id {
+			rn.onAdvance = append(rn.onAdvance, m)
+		} else {
+			rd.Messages = append(rd.Messages, m)
+		}
+	}
+	clear(later)
+	r.out.later = later[:0]
+	if len(rd.Messages) == 0 {
+		rd.Messages = nil
+	}
+	if rn.writesLog(rd) {
+		rn.onAdvance = append(rn.onAdvance, r.appendReport(rd))
+	}
+	if len(rd.CommittedEntries) > 0 {
+		rn.onAdvance = append(rn.onAdvance, r.applyReport(rd))
+	}
+}
+
+// takeAsync turns what is to be saved and applied into messages for the host's threads, with what
+// they are to send when they are done.
+func (rn *RawNode) takeAsync(rd *Ready) {
+	r := rn.raft
+	rd.Messages = r.takeNow(2)
+	if len(rd.Entries) > 0 || !IsEmptyHardState(rd.HardState) || !IsEmptySnap(rd.Snapshot) || len(r.out.later) > 0 {
+		m := pb.Message{Type: pb.MsgStorageAppend, To: LocalAppendThread, From: r.id, Entries: rd.Entries,
+			Term: rd.HardState.Term, Vote: rd.HardState.Vote, Commit: rd.HardState.Commit}
+		if !IsEmptySnap(rd.Snapshot) {
+			m.Snapshot = r.log.tail.snapshot
+		}
+		m.Responses, r.out.later = r.out.later, nil
+		if rn.writesLog(rd) {
+			m.Responses = append(m.Responses, r.appendReport(rd))
+		}
+		rd.Messages = append(rd.Messages, m)
+	}
+	if len(rd.CommittedEntries) > 0 {
+		rd.Messages = append(rd.Messages, pb.Message{Type: pb.MsgStorageApply, To: LocalApplyThread,
+			From: r.id, Entries: rd.CommittedEntries, Responses: []pb.Message{r.applyReport(rd)}})
+	}
+	if len(rd.Messages) == 0 {
+		rd.Messages = nil
+	}
+}
+
+// writesLog reports whether the log writer has something to report: entries or a snapshot, of this
+// Ready or of one before it.
+func (rn *RawNode) writesLog(rd *Ready) bool {
+	return len(rn.raft.log.tail.entries) > 0 || !IsEmptySnap(rd.Snapshot)
+}
+
+// appendReport is what the log writer says when rd is durable: the log up to here is. It carries the
+// term of now, and is void in a later one, in which the entries may have been replaced.
+func (r *raft) appendReport(rd *Ready) pb.Message {
+	m := pb.Message{Type: pb.MsgStorageAppendResp, To: r.id, From: LocalAppendThread, Term: r.term}
+	if len(r.log.tail.entries) > 0 {
+		last := r.log.lastID()
+		m.Index, m.LogTerm = last.index, last.term
+	}
+	if !IsEmptySnap(rd.Snapshot) {
+		m.Snapshot = r.log.tail.snapshot
+	}
+	return m
+}
+
+// applyReport is what the state machine says when it has applied rd's committed entries.
+func (r *raft) applyReport(rd *Ready) pb.Message {
+	return pb.Message{Type: pb.MsgStorageApplyResp, To: r.id, From: LocalApplyThread, Entries: rd.CommittedEntries}
+}

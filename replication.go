@@ -1,0 +1,269 @@
+package raft
+
+import (
+	pb "quorate.example/raft/raftpb"
+	"quorate.example/raft/tracker"
+)
+
+// ---- the leader sends (thesis 3.5)
+
+// replicateToAll sends every member an append, also one without entries: it brings the commit index.
+func (r *raft) replicateToAll() {
+	peers := r.peers.All()
+	for i := range peers {
+		if p := &peers[i]; p.ID != r.id {
+			r.replicate(p, true)
+		}
+	}
+}
+
+// replicate sends p one append, or a snapshot if the log does not reach back to what p needs. With
+// always false it does so only if there are entries to send. It reports whether something was sent
+// or marked to be sent; see outbox.
+func (r *raft) replicate(p *tracker.Peer, always bool) bool {
+	if p.IsPaused() {
+		return false
+	}
+	if r.beyondLog(p) {
+		return r.sendSnapshot(p)
+	}
+	if r.cfg.EagerAppends || p.State == tracker.StateProbe {
+		m, ok := r.nextAppend(p, always)
+		if ok {
+			r.send(m)
+		}
+		return ok
+	}
+	if !always && (p.Next > r.log.last() || p.Inflights.Full()) {
+		return false
+	}
+	r.out.markAppend(p)
+	return true
+}
+
+// fill sends p appends until there is nothing more to send or its window is full.
+func (r *raft) fill(p *tracker.Peer) {
+	if r.cfg.EagerAppends || p.State != tracker.StateReplicate {
+		for r.replicate(p, false) {
+		}
+		return
+	}
+	if r.replicate(p, false) && p.State == tracker.StateReplicate {
+		r.out.markFill(p)
+	}
+}
+
+// beyondLog reports whether p needs entries that this log does not have any more. Only what was
+// handed out for application can have been compacted, so Storage is seldom asked.
+func (r *raft) beyondLog(p *tracker.Peer) bool {
+	return p.Next <= r.log.apply.handed && p.Next < r.log.first()
+}
+
+// nextAppend builds the next append for p and moves p on; ok is false if there is nothing to send.
+func (r *raft) nextAppend(p *tracker.Peer, always bool) (m pb.Message, ok bool) {
+	prev := p.Next - 1
+	prevTerm, err := r.log.term(prev)
+	var ents []pb.Entry
+	if err == nil && (p.State != tracker.StateReplicate || !p.Inflights.Full()) {
+		ents, err = r.log.after(prev, r.cfg.MaxSizePerMsg)
+	}
+	if err != nil {
+		return pb.Message{}, false // compacted since we looked: the next heartbeat response asks again
+	}
+	if len(ents) == 0 && !always {
+		return pb.Message{}, false
+	}
+	if len(ents) > 0 {
+		assert(ents[0].Index == p.Next, "an append starts where the member's log ends")
+		r.peers.Window(p)
+	}
+	p.SentEntries(len(ents), payloadsSize(ents))
+	p.SentCommit(r.log.committed)
+	return pb.Message{Type: pb.MsgApp, To: p.ID, From: r.id, Term: r.term, Index: prev,
+		LogTerm: prevTerm, Entries: ents, Commit: r.log.committed}, true
+}
+
+// ---- the leader hears answers
+
+// onAppendResponse is the leader's end of AppendEntries.
+func (r *raft) onAppendResponse(m pb.Message) error {
+	p := r.peers.Get(m.From)
+	switch {
+	case p == nil:
+		return nil
+	case m.Index > r.log.last() && !m.Reject:
+		return badMessage(m, "Index", m.Index, "up to the last index of the leader's log")
+	}
+	p.RecentActive = true
+	switch {
+	case m.Reject:
+		r.onAppendNack(p, m)
+	case m.Index <= p.Floor && p.ID != r.id:
+		r.onAckBelowFloor(p, m.Index)
+	default:
+		r.onAppendAck(p, m.Index)
+	}
+	return nil
+}
+
+// onAppendNack looks for the place where p's log agrees with ours, going back by whole terms rather
+// than entry by entry (thesis 3.5, last paragraph): p named the highest position whose term is not
+// above that of the entry it missed; ours may be lower still.
+func (r *raft) onAppendNack(p *tracker.Peer, m pb.Message) {
+	next := m.RejectHint
+	if m.LogTerm > 0 {
+		next = r.log.lastUpTo(m.RejectHint, m.LogTerm).index
+	}
+	if !p.MaybeDecrTo(m.Index, next) {
+		return
+	}
+	if p.State == tracker.StateReplicate {
+		p.BecomeProbe()
+	}
+	r.replicate(p, true)
+}
+
+// onAppendAck notes that p's log agrees with ours up to index, and goes on from there.
+func (r *raft) onAppendAck(p *tracker.Peer, index uint64) {
+	// An acknowledgement of what is known already still ends a probe.
+	if !p.MaybeUpdate(index) && !(p.Match == index && p.State == tracker.StateProbe) {
+		return
+	}
+	switch {
+	case p.State == tracker.StateProbe:
+		p.BecomeReplicate()
+	case p.State == tracker.StateSnapshot && p.Match+1 >= r.log.first():
+		p.BecomeProbe()
+		p.BecomeReplicate()
+	case p.State == tracker.StateReplicate:
+		p.Inflights.FreeLE(index)
+	}
+	switch {
+	case r.advanceCommit():
+		r.releaseReads()
+		r.replicateToAll()
+	case p.ID != r.id && p.CanBumpCommit(r.log.committed):
+		r.replicate(p, true)
+	}
+	if p.ID == r.id {
+		return
+	}
+	r.fill(p)
+	if p.ID == r.leadership.transferee && p.Match == r.log.last() {
+		r.sendTimeoutNow(p.ID)
+	}
+}
+
+// advanceCommit commits what a quorum has, and reports whether that is news. Thesis 3.6.2: only
+// entries of our own term commit by counting; earlier ones commit with them.
+func (r *raft) advanceCommit() bool {
+	i := r.peers.Committed()
+	if i <= r.log.committed || !r.log.matches(entryID{term: r.term, index: i}) {
+		return false
+	}
+	r.log.commitTo(i)
+	return true
+}
+
+// onUnreachable slows down to probing: what is under way to this member may be lost.
+func (r *raft) onUnreachable(m pb.Message) error {
+	if p := r.peers.Get(m.From); p != nil && p.State == tracker.StateReplicate {
+		p.BecomeProbe()
+	}
+	return nil
+}
+
+// ---- heartbeats, the leader's end
+
+func (r *raft) onBeat(pb.Message) error {
+	r.heartbeatAll()
+	return nil
+}
+
+func (r *raft) heartbeatAll() {
+	peers := r.peers.All()
+	for i := range peers {
+		p := &peers[i]
+		switch {
+		case p.ID == r.id:
+		case r.cfg.EagerAppends:
+			r.send(r.heartbeat(p))
+		default:
+			r.out.markHeartbeat(p)
+		}
+	}
+}
+
+// heartbeat builds a heartbeat for p. It must not tell a commit index that p's log may not reach.
+func (r *raft) heartbeat(p *tracker.Peer) pb.Message {
+	commit := min(p.Match, r.log.committed)
+	p.SentCommit(commit)
+	return pb.Message{Type: pb.MsgHeartbeat, To: p.ID, From: r.id, Term: r.term,
+		Commit: commit, Context: r.readContext()}
+}
+
+// onHeartbeatResponse: the member is there, so a stalled stream goes on, and reads may be confirmed.
+func (r *raft) onHeartbeatResponse(m pb.Message) error {
+	p := r.peers.Get(m.From)
+	if p == nil {
+		return nil
+	}
+	p.RecentActive = true
+	p.MsgAppFlowPaused = false
+	if p.Match < r.log.last() || p.State == tracker.StateProbe {
+		r.replicate(p, true)
+	}
+	r.onReadAck(p, m.Context)
+	return nil
+}
+
+// ---- the follower's end
+
+// hear notes that the leader of this term was heard. It comes before any look at the log, so that a
+// member that lags behind does not campaign against a leader that is there.
+func (r *raft) hear(leader uint64) {
+	r.clock.sinceContact = 0
+	r.lead = leader
+}
+
+// onAppend is the receiver's end of AppendEntries (thesis Figure 3.1).
+func (r *raft) onAppend(m pb.Message) error {
+	r.hear(m.From)
+	prev := entryID{term: m.LogTerm, index: m.Index}
+	if prev.index < r.log.committed {
+		if err := r.checkCommitted(m); err != nil {
+			return err
+		}
+		// What is committed is never taken back: tell the leader to go on from there.
+		r.send(pb.Message{To: m.From, Type: pb.MsgAppResp, Index: r.log.committed})
+		return nil
+	}
+	if !r.log.matches(prev) {
+		hint := r.log.lastUpTo(min(prev.index, r.log.last()), prev.term)
+		r.send(pb.Message{To: m.From, Type: pb.MsgAppResp, Index: prev.index,
+			Reject: true, RejectHint: hint.index, LogTerm: hint.term})
+		return nil
+	}
+	// Entries that are here already stay: a late message must not truncate what came after it.
+	if fresh := m.Entries[r.log.known(m.Entries):]; len(fresh) > 0 {
+		r.log.replace(fresh)
+	}
+	end := prev.index + uint64(len(m.Entries))
+	r.log.commitTo(min(m.Commit, end))
+	r.send(pb.Message{To: m.From, Type: pb.MsgAppResp, Index: end})
+	return nil
+}
+
+// onHeartbeat is the receiver's end of a heartbeat.
+func (r *raft) onHeartbeat(m pb.Message) error {
+	r.hear(m.From)
+	if m.Commit > r.log.last() {
+		if err := r.onLostState(m); err != nil {
+			return err
+		}
+	} else {
+		r.log.commitTo(m.Commit)
+	}
+	r.send(pb.Message{To: m.From, Type: pb.MsgHeartbeatResp, Context: m.Context})
+	return nil
+}

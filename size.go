@@ -1,0 +1,60 @@
+package raft
+
+import (
+	"math"
+
+	pb "quorate.example/raft/raftpb"
+)
+
+// noLimit is the size limit that nothing reaches.
+const noLimit = math.MaxUint64
+
+// limitSize returns the longest start of ents whose encoded size is at most maxSize bytes, and at
+// least one entry if there is one. The result is capped.
+func limitSize(ents []pb.Entry, maxSize uint64) []pb.Entry {
+	if len(ents) == 0 || maxSize == noLimit {
+		return ents
+	}
+	size := uint64(ents[0].Size())
+	for n := 1; n < len(ents); n++ {
+		size += uint64(ents[n].Size())
+		if size > maxSize {
+			return ents[:n:n]
+		}
+	}
+	return ents
+}
+
+// entsSize returns the encoded size of ents in bytes.
+func entsSize(ents []pb.Entry) uint64 {
+	var size uint64
+	for i := range ents {
+		size += uint64(ents[i].Size())
+	}
+	return size
+}
+
+// payloadSize returns the size in bytes of what e carries for the state machine.
+func payloadSize(e *pb.Entry) uint64 { return uint64(len(e.Data)) }
+
+// payloadsSize returns the size in bytes of what ents carry for the state machine.
+func payloadsSize(ents []pb.Entry) uint64 {
+	var size uint64
+	for i := range ents {
+		size += payloadSize(&ents[i])
+	}
+	return size
+}
+
+// IsEmptyHardState reports whether st is the zero HardState, which says that nothing changed.
+func IsEmptyHardState(st pb.HardState) bool { return st == pb.HardState{} }
+
+// IsEmptySnap reports whether sp is no snapshot.
+func IsEmptySnap(sp pb.Snapshot) bool { return sp.Metadata.Index == 0 }
+
+// MustSync reports whether st and entsnum new entries must be synced to disk before messages leave,
+// where prevst was saved before (thesis Figure 3.1: term, vote and log are persistent; the commit
+// index need not be).
+func MustSync(st, prevst pb.HardState, entsnum int) bool {
+	return entsnum != 0 || st.Vote != prevst.Vote || st.Term != prevst.Term
+}
