@@ -112,8 +112,8 @@ func (r *raft) checkCommitted(m pb.Message) error {
 func (r *raft) onLostState(m pb.Message) error {
 	if r.lostUpTo < m.Commit {
 		r.lostUpTo = m.Commit
-		r.logger.Errorf("%x: lost durable state: %x knows that entries up to %d were here, the log ends at %d",
-			r.id, m.From, m.Commit, r.log.last())
+		r.logger.error("lost durable state: the leader knows of entries that were here",
+			logMember("leader", m.From), logUint("commit", m.Commit), logUint("last", r.log.last()))
 		r.emitEvent(LostDurableState{Leader: m.From, Term: m.Term, Commit: m.Commit, LastIndex: r.log.last()})
 	}
 	return badMessage(m, "Commit", m.Commit, fmt.Sprintf("up to %d, the last index here", r.log.last()))

@@ -81,6 +81,6 @@ func (r *raft) tickLeader() {
 // stepLocal steps a message that this member makes itself and that cannot fail.
 func (r *raft) stepLocal(m pb.Message) {
 	if err := r.step(m); err != nil {
-		r.logger.Debugf("%x: %s: %v", r.id, m.Type, err)
+		r.logger.debug("own message was refused", logText("type", m.Type.String()), logErr(err))
 	}
 }

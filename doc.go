@@ -71,7 +71,13 @@ goes through a joint configuration (thesis 4.3). A change is in force on a membe
 	outbox.go, ready.go      messages on their way out; what is in a Ready
 	rawnode.go, node.go      the two faces
 	config.go, storage.go    what the host brings
-	checks.go                what is refused before it is looked at
+	clock.go                 ticks and election timeouts
+	status.go, event.go      what the host can see
+	describe.go, status_text.go  text for people
+	logger.go, logger_fields.go  log lines, with typed fields for loggers that take them
+	errors.go, size.go       errors; sizes and small predicates
+	checks.go, invariants.go what is refused before it is looked at; what must always hold
 	mirror.go                the deliberate differences from go.etcd.io/raft v3.6
+	doc.go                   this page
 */
 package raft

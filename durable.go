@@ -46,6 +46,6 @@ func (r *raft) appliedTo(i, size uint64) {
 	}
 	leave := pb.Message{Type: pb.MsgProp, Entries: []pb.Entry{{Type: pb.EntryConfChangeV2}}}
 	if err := r.step(leave); err != nil {
-		r.logger.Debugf("%x: does not leave the joint configuration yet: %v", r.id, err)
+		r.logger.debug("does not leave the joint configuration yet", logErr(err))
 	}
 }

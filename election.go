@@ -34,11 +34,11 @@ func (r *raft) mayCampaign() bool {
 		return false
 	}
 	if !r.mayLead() {
-		r.logger.Warningf("%x: does not campaign: it may not lead", r.id)
+		r.logger.warn("does not campaign: it may not lead")
 		return false
 	}
 	if r.log.hasConfChange(r.log.apply.applied, r.log.committed, r.cfg.MaxCommittedSizePerReady) {
-		r.logger.Warningf("%x: does not campaign: a configuration change is not applied", r.id)
+		r.logger.warn("does not campaign: a configuration change is not applied")
 		return false
 	}
 	return true
@@ -119,11 +119,11 @@ func (r *raft) onVoteRequest(m pb.Message) error {
 		answer = pb.MsgPreVoteResp
 	}
 	if !r.mayVoteFor(m) || !r.log.upToDate(entryID{term: m.LogTerm, index: m.Index}) {
-		r.logger.Infof("%x: refuses %s to %x at term %d", r.id, m.Type, m.From, m.Term)
+		r.logger.info("refuses", logText("type", m.Type.String()), logMember("to", m.From), logUint("term", m.Term))
 		r.send(pb.Message{To: m.From, Type: answer, Term: r.term, Reject: true})
 		return nil
 	}
-	r.logger.Infof("%x: grants %s to %x at term %d", r.id, m.Type, m.From, m.Term)
+	r.logger.info("grants", logText("type", m.Type.String()), logMember("to", m.From), logUint("term", m.Term))
 	// The term of a grant is the request's: the asker of a pre-vote is one term ahead of us.
 	r.send(pb.Message{To: m.From, Type: answer, Term: m.Term})
 	if m.Type == pb.MsgVote {
@@ -182,7 +182,7 @@ func (r *raft) onForgetLeader(pb.Message) error {
 // onCheckQuorum steps down when no quorum was heard from since the last check (thesis 6.2).
 func (r *raft) onCheckQuorum(pb.Message) error {
 	if !r.peers.QuorumActive() {
-		r.logger.Warningf("%x: steps down: no quorum was active", r.id)
+		r.logger.warn("steps down: no quorum was active", logUint("term", r.term))
 		r.becomeFollower(r.term, None)
 	}
 	peers := r.peers.All()

@@ -20,8 +20,6 @@ type member struct {
 	applied  []pb.Entry
 	reads    []raft.ReadState
 	events   []raft.Event
-	appendQ  []pb.Message // asynchronous writes: what the log writer has to do
-	applyQ   []pb.Message
 	lastSync bool
 }
 

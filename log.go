@@ -86,6 +86,9 @@ func (l *raftLog) term(i uint64) (uint64, error) {
 	if term, known := l.terms.at(i); known {
 		return term, nil
 	}
+	if i > l.tail.base {
+		return l.tail.slice(i-1, i)[0].Term, nil // Storage may still hold what was replaced
+	}
 	term, err := l.storage.Term(i)
 	switch {
 	case err == nil:

@@ -42,7 +42,7 @@ func (r *raft) refuseConfChange(cc pb.ConfChangeV2, confIndex uint64) error {
 func (r *raft) applyConfChange(cc pb.ConfChangeV2) pb.ConfState {
 	next, err := r.changed(cc)
 	if err != nil {
-		r.logger.Errorf("%x: skips configuration change %s: %v", r.id, pb.ConfChangesToString(cc.Changes), err)
+		r.logger.error("skips configuration change", logText("change", pb.ConfChangesToString(cc.Changes)), logErr(err))
 		r.emitEvent(ConfChangeSkipped{Reason: err})
 		return r.peers.ConfState()
 	}
@@ -51,7 +51,7 @@ func (r *raft) applyConfChange(cc pb.ConfChangeV2) pb.ConfState {
 	r.setFloors()
 	r.dropMarksOf(func(id uint64) bool { return r.peers.Get(id) == nil })
 	conf := r.peers.ConfState()
-	r.logger.Infof("%x: configuration is now %s", r.id, DescribeConfState(conf))
+	r.logConf("has a new configuration", conf)
 	if r.state == StateLeader {
 		r.leadUnder(conf)
 	}

@@ -11,8 +11,8 @@ const (
 	d2TypedConfRefusal
 	// D3: late acknowledgements of a removed member do not count for one that came back under its ID.
 	d3FloorAfterRemoval
-	// D4: a heartbeat that shows that this log lost durable entries is an event, not a panic.
-	d4LostStateIsEvent
+	// D4 needs no switch: v3.6.0 panics where this member reports LostDurableState.
+	_
 	// D5: the uncommitted size of a new leader counts what it inherited.
 	d5InheritedQuota
 	// D6: a refused proposal leaves no trace in the gate for configuration changes.
@@ -30,6 +30,11 @@ const (
 	d11NoForwardingLoop
 	// D12: a vote request of the very leader that is followed is not refused on its own behalf.
 	d12OwnLeaderMayAsk
+	// D13: Status.Config.AutoLeave is what is in force; v3.6.0 always reports false.
+	d13StatusAutoLeave
+	// D14: a single voter, too, answers reads only when an entry of its term is committed: after a
+	// restart its commit index may be behind what it acknowledged.
+	d14SingleVoterReadWaits
 
 	allDeviations deviation = 1<<iota - 1
 )

@@ -85,7 +85,7 @@ func StartNode(c *Config, peers []Peer) Node {
 		panic(err)
 	}
 	if err := rn.Bootstrap(peers); err != nil {
-		rn.raft.logger.Warningf("%x: bootstrap: %v", rn.raft.id, err)
+		rn.raft.logger.warn("is not bootstrapped", logErr(err))
 	}
 	return startNode(rn)
 }

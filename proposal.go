@@ -57,7 +57,7 @@ func (r *raft) gateConfChanges(m pb.Message) (ents []pb.Entry, confIndex uint64,
 			confIndex = r.log.last() + uint64(i) + 1
 			continue
 		}
-		r.logger.Infof("%x: refuses configuration change %s: %v", r.id, pb.ConfChangesToString(cc.Changes), why)
+		r.logger.info("refuses configuration change", logText("change", pb.ConfChangesToString(cc.Changes)), logErr(why))
 		if refusal == nil {
 			ents = append([]pb.Entry(nil), m.Entries...)
 		}

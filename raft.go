@@ -29,7 +29,7 @@ type raft struct {
 	lostUpTo   uint64 // D4: until the log reaches this index, neither vote nor campaign
 	deviations deviation
 	halted     bool
-	logger     Logger
+	logger     memberLog
 	cfg        Config
 }
 
@@ -62,7 +62,7 @@ func newRaft(c *Config) (*raft, error) {
 	if err != nil {
 		return nil, fmt.Errorf("raft: Storage.InitialState: ConfState: %w", err)
 	}
-	r := &raft{id: cfg.ID, log: log, peers: peers, logger: cfg.Logger, cfg: cfg}
+	r := &raft{id: cfg.ID, log: log, peers: peers, logger: newMemberLog(cfg.Logger, cfg.ID), cfg: cfg}
 	if !cfg.Mirror36 {
 		r.deviations = allDeviations
 	}
@@ -70,8 +70,9 @@ func newRaft(c *Config) (*raft, error) {
 		return nil, err
 	}
 	r.becomeFollower(r.term, None)
-	r.logger.Infof("%x: starts at term %d, commit %d, applied %d, last %d, %s", r.id, r.term,
-		r.log.committed, r.log.apply.applied, r.log.last(), DescribeConfState(conf))
+	r.logger.info("starts", logUint("term", r.term), logUint("commit", r.log.committed),
+		logUint("applied", r.log.apply.applied), logUint("last", r.log.last()))
+	r.logConf("starts with configuration", conf)
 	return r, nil
 }
 
@@ -161,7 +162,7 @@ func (r *raft) enterTerm(term uint64) {
 
 func (r *raft) becomeFollower(term, lead uint64) {
 	if r.state != StateFollower || term != r.term {
-		r.logger.Infof("%x: follower at term %d, leader %x", r.id, term, lead)
+		r.logger.info("becomes follower", logUint("term", term), logMember("leader", lead))
 	}
 	r.enterTerm(term)
 	r.state, r.lead = StateFollower, lead
@@ -169,7 +170,7 @@ func (r *raft) becomeFollower(term, lead uint64) {
 
 func (r *raft) becomePreCandidate() {
 	assert(r.state != StateLeader, "a leader does not campaign")
-	r.logger.Infof("%x: asks for pre-votes at term %d", r.id, r.term)
+	r.logger.info("asks for pre-votes", logUint("term", r.term))
 	r.peers.ResetBallots()
 	r.state, r.lead = StatePreCandidate, None
 }
@@ -177,7 +178,7 @@ func (r *raft) becomePreCandidate() {
 func (r *raft) becomeCandidate() {
 	assert(r.state != StateLeader, "a leader does not campaign")
 	r.enterTerm(r.term + 1)
-	r.logger.Infof("%x: campaigns at term %d", r.id, r.term)
+	r.logger.info("campaigns", logUint("term", r.term))
 	r.state, r.vote = StateCandidate, r.id
 }
 
@@ -196,7 +197,13 @@ func (r *raft) becomeLeader() {
 	// There may be a configuration change in what was inherited; until it is applied, no other.
 	r.leadership.confIndex = r.log.last()
 	r.appendEntries(pb.Entry{})
-	r.logger.Infof("%x: leads at term %d from index %d on", r.id, r.term, r.log.last())
+	r.logger.info("leads", logUint("term", r.term), logUint("from", r.log.last()))
+}
+
+func (r *raft) logConf(msg string, conf pb.ConfState) {
+	if r.logger.enabled(LogInfo) {
+		r.logger.info(msg, logText("configuration", DescribeConfState(conf)))
+	}
 }
 
 // checkStorage acts on a failure of Storage, before anything that was decided after it leaves.
@@ -208,6 +215,6 @@ func (r *raft) checkStorage() {
 		panic(r.log.failure)
 	}
 	r.halted = true
-	r.logger.Errorf("%x: halts: %v", r.id, r.log.failure)
+	r.logger.error("halts", logErr(r.log.failure))
 	r.cfg.OnStorageError(r.log.failure)
 }

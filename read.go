@@ -42,12 +42,14 @@ func (r *raft) onRead(m pb.Message) error {
 	if r.deviates(d9BoundedReads) && len(reads.queue)+len(reads.early) >= maxWaitingReads {
 		return ErrTooManyReads
 	}
-	switch {
-	case r.peers.Singleton():
+	switch single := r.peers.Singleton(); {
+	case single && !r.deviates(d14SingleVoterReadWaits):
 		r.answerRead(m, r.log.committed)
 	case !r.committedInTerm():
 		// Until then our commit index may be behind that of the leader before us.
 		reads.early = append(reads.early, m)
+	case single:
+		r.answerRead(m, r.log.committed)
 	case r.takeRead(m):
 		r.heartbeatAll()
 	}
@@ -83,6 +85,10 @@ func (r *raft) releaseReads() {
 	reads.early = nil
 	needRound := false
 	for _, m := range early {
+		if r.deviates(d14SingleVoterReadWaits) && r.peers.Singleton() {
+			r.answerRead(m, r.log.committed)
+			continue
+		}
 		if !r.takeRead(m) {
 			continue
 		}
@@ -106,17 +112,17 @@ func (r *raft) readContext() []byte {
 }
 
 // onReadAck notes the number that p echoed and answers the reads that a quorum has now confirmed.
-// What is no number, or one that was not given out, is ignored.
+// What is no number, or one of a read that is answered or was never taken, is ignored.
 func (r *raft) onReadAck(p *tracker.Peer, context []byte) {
 	reads := &r.leadership.reads
 	if len(context) != 8 || len(reads.queue) == 0 {
 		return
 	}
 	n := binary.LittleEndian.Uint64(context)
-	if n <= p.ReadAck || n > reads.newest() {
+	if n <= reads.confirmed || n > reads.newest() {
 		return
 	}
-	p.ReadAck = n
+	p.ReadAck = max(p.ReadAck, n)
 	confirmed := r.peers.Quorum(func(p *tracker.Peer) uint64 { return p.ReadAck })
 	for len(reads.queue) > 0 && reads.confirmed < confirmed {
 		w := reads.queue[0]

@@ -98,9 +98,10 @@ func (r *raft) onAppendResponse(m pb.Message) error {
 	switch {
 	case m.Reject:
 		r.onAppendNack(p, m)
-	case m.Index <= p.Floor && p.ID != r.id:
+	case p.Floor > 0 && m.Index <= p.Floor:
 		r.onAckBelowFloor(p, m.Index)
 	default:
+		p.Floor = 0 // certainly the new member's own
 		r.onAppendAck(p, m.Index)
 	}
 	return nil

@@ -28,8 +28,8 @@ func (r *raft) sendSnapshot(p *tracker.Peer) bool {
 	if err != nil {
 		return false // not ready yet, or Storage failed
 	}
-	r.logger.Infof("%x: sends snapshot %d at term %d to %x, which needs %d", r.id,
-		s.Metadata.Index, s.Metadata.Term, p.ID, p.Next)
+	r.logger.info("sends snapshot", logMember("to", p.ID), logUint("index", s.Metadata.Index),
+		logUint("term", s.Metadata.Term), logUint("next", p.Next))
 	p.BecomeSnapshot(s.Metadata.Index)
 	r.awaitSnapshot(p.ID, s.Metadata.Index)
 	r.send(pb.Message{To: p.ID, Type: pb.MsgSnap, Snapshot: &s})
@@ -136,7 +136,7 @@ func (r *raft) restore(s *pb.Snapshot) (taken bool, err error) {
 	case id.index <= r.log.committed:
 		return false, nil
 	case !named(conf, r.id):
-		r.logger.Warningf("%x: ignores snapshot %d, which does not name it", r.id, id.index)
+		r.logger.warn("ignores a snapshot that does not name it", logUint("index", id.index))
 		return false, nil
 	case r.log.matches(id):
 		r.log.commitTo(id.index)
@@ -148,10 +148,8 @@ func (r *raft) restore(s *pb.Snapshot) (taken bool, err error) {
 	}
 	r.log.restore(s)
 	r.peers = peers
-	if self := r.peers.Get(r.id); self != nil {
-		self.MaybeUpdate(self.Next - 1)
-	}
-	r.logger.Infof("%x: restores snapshot %d at term %d, %s", r.id, id.index, id.term, DescribeConfState(conf))
+	r.logger.info("restores snapshot", logUint("index", id.index), logUint("term", id.term))
+	r.logConf("has the configuration of the snapshot", conf)
 	return true, nil
 }
 

@@ -21,7 +21,12 @@ const (
 var stateNames = [numStates]string{"StateFollower", "StateCandidate", "StateLeader", "StatePreCandidate"}
 
 // String returns the name of st, such as StateLeader.
-func (st StateType) String() string { return stateNames[st] }
+func (st StateType) String() string {
+	if int(st) < len(stateNames) {
+		return stateNames[st]
+	}
+	return fmt.Sprintf("StateType(%d)", uint64(st))
+}
 
 // MarshalJSON returns the quoted name of st.
 func (st StateType) MarshalJSON() ([]byte, error) { return []byte(fmt.Sprintf("%q", st.String())), nil }
@@ -56,6 +61,9 @@ func (r *raft) basicStatus() BasicStatus {
 
 func (r *raft) status() Status {
 	s := Status{BasicStatus: r.basicStatus(), Config: r.peers.Config()}
+	if !r.deviates(d13StatusAutoLeave) {
+		s.Config.AutoLeave = false
+	}
 	if r.state != StateLeader {
 		return s
 	}

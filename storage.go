@@ -76,8 +76,8 @@ func (ms *MemoryStorage) SetHardState(st pb.HardState) error {
 	return nil
 }
 
-// Entries returns the entries in [lo, hi), up to maxSize bytes and at least one. It panics if hi is
-// more than one above the last index. The result shares memory with the storage, which never changes
+// Entries returns the entries in [lo, hi), up to maxSize bytes and at least one, none if lo is hi. It
+// panics if hi is more than one above the last index. The result shares memory with the storage, which never changes
 // an entry once it is there.
 func (ms *MemoryStorage) Entries(lo, hi, maxSize uint64) ([]pb.Entry, error) {
 	ms.Lock()
@@ -87,7 +87,7 @@ func (ms *MemoryStorage) Entries(lo, hi, maxSize uint64) ([]pb.Entry, error) {
 		return nil, ErrCompacted
 	case hi > ms.last()+1:
 		panic(fmt.Sprintf("raft: MemoryStorage.Entries: hi is %d; allowed: up to %d", hi, ms.last()+1))
-	case len(ms.entries) == 0 || lo >= hi:
+	case len(ms.entries) == 0 || lo > hi:
 		return nil, ErrUnavailable
 	}
 	from, to := lo-ms.edge.index-1, hi-ms.edge.index-1
@@ -98,6 +98,10 @@ func (ms *MemoryStorage) Entries(lo, hi, maxSize uint64) ([]pb.Entry, error) {
 func (ms *MemoryStorage) Term(i uint64) (uint64, error) {
 	ms.Lock()
 	defer ms.Unlock()
+	return ms.term(i)
+}
+
+func (ms *MemoryStorage) term(i uint64) (uint64, error) {
 	switch {
 	case i < ms.edge.index:
 		return 0, ErrCompacted
@@ -148,7 +152,7 @@ func (ms *MemoryStorage) ApplySnapshot(snap pb.Snapshot) error {
 
 // CreateSnapshot makes a snapshot of the state at index i, with data as the state machine's part; cs,
 // if not nil, is the configuration at i. It returns ErrSnapOutOfDate unless i is above the last
-// snapshot's index, and panics if i is beyond the log.
+// snapshot's index, ErrCompacted if the term of i is no longer known, and panics if i is beyond the log.
 func (ms *MemoryStorage) CreateSnapshot(i uint64, cs *pb.ConfState, data []byte) (pb.Snapshot, error) {
 	ms.Lock()
 	defer ms.Unlock()
@@ -158,9 +162,9 @@ func (ms *MemoryStorage) CreateSnapshot(i uint64, cs *pb.ConfState, data []byte)
 	if i > ms.last() {
 		panic(fmt.Sprintf("raft: MemoryStorage.CreateSnapshot: i is %d; allowed: up to %d", i, ms.last()))
 	}
-	term := ms.edge.term
-	if i > ms.edge.index {
-		term = ms.entries[i-ms.edge.index-1].Term
+	term, err := ms.term(i)
+	if err != nil {
+		return pb.Snapshot{}, err
 	}
 	ms.snapshot.Metadata.Index, ms.snapshot.Metadata.Term = i, term
 	if cs != nil {

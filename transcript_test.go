@@ -65,7 +65,7 @@ func TestOwnTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/transcripts", func(t *testing.T, path string) {
 		env := newTranscriptEnv(false)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			return env.Handle(t, *d)
+			return withoutLogLines(env.Handle(t, *d))
 		})
 	})
 }

@@ -16,7 +16,7 @@ func (r *raft) onTransfer(m pb.Message) error {
 	if to.ID == r.id {
 		return nil
 	}
-	r.logger.Infof("%x: hands the leadership to %x", r.id, to.ID)
+	r.logger.info("hands over the leadership", logMember("to", to.ID))
 	r.clock.sinceContact = 0 // it has one election timeout
 	r.leadership.transferee = to.ID
 	if to.Match == r.log.last() {

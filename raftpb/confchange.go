@@ -90,11 +90,15 @@ var confChangeLetters = [...]byte{
 }
 
 // ConfChangesFromString reads changes as test scripts and tools write them: a letter and an ID
-// each, separated by white space. "v1 l2 r3 u4" makes 1 a voter and 2 a learner, removes 3 and
-// updates 4. It returns nil if s holds none.
+// each, one space between two. "v1 l2 r3 u4" makes 1 a voter and 2 a learner, removes 3 and updates
+// 4. White space around s is ignored. It returns nil if s holds none.
 func ConfChangesFromString(s string) ([]ConfChangeSingle, error) {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return nil, nil
+	}
 	var ccs []ConfChangeSingle
-	for _, word := range strings.Fields(s) {
+	for _, word := range strings.Split(s, " ") {
 		if len(word) < 2 {
 			return nil, fmt.Errorf("unknown token %s", word)
 		}

@@ -82,7 +82,7 @@ func TestConfChangesAreReadFromAndWrittenAsWords(t *testing.T) {
 		{Type: ConfChangeAddNode, NodeID: 1}, {Type: ConfChangeAddLearnerNode, NodeID: 2},
 		{Type: ConfChangeRemoveNode, NodeID: 3}, {Type: ConfChangeUpdateNode, NodeID: 4},
 	}
-	for _, s := range []string{"v1 l2 r3 u4", "  v1\tl2\n r3  u4 "} {
+	for _, s := range []string{"v1 l2 r3 u4", "\t v1 l2 r3 u4 \n"} {
 		got, err := ConfChangesFromString(s)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -91,7 +91,7 @@ func TestConfChangesAreReadFromAndWrittenAsWords(t *testing.T) {
 
 	none, err := ConfChangesFromString(" ")
 	require.NoError(t, err)
-	require.Empty(t, none)
+	require.Nil(t, none)
 	require.Empty(t, ConfChangesToString(nil))
 	require.Equal(t, "unknown5 unknown6",
 		ConfChangesToString([]ConfChangeSingle{{Type: 7, NodeID: 5}, {Type: -1, NodeID: 6}}))
@@ -100,6 +100,8 @@ func TestConfChangesAreReadFromAndWrittenAsWords(t *testing.T) {
 func TestBadWordsForConfChangesAreNamed(t *testing.T) {
 	for in, want := range map[string]string{
 		"v":                     "unknown token v",
+		"v1  v2":                "unknown token ",
+		"v1\tv2":                `strconv.ParseUint: parsing "1\tv2": invalid syntax`,
 		"v1 x2":                 "unknown input: x2",
 		"V1":                    "unknown input: V1",
 		"v-1":                   `strconv.ParseUint: parsing "-1": invalid syntax`,

@@ -43,17 +43,20 @@ func FuzzUnmarshalConfChange(f *testing.F)       { fuzzUnmarshal(f, &ConfChange{
 func FuzzUnmarshalConfChangeSingle(f *testing.F) { fuzzUnmarshal(f, &ConfChangeSingle{}) }
 func FuzzUnmarshalConfChangeV2(f *testing.F)     { fuzzUnmarshal(f, &ConfChangeV2{}) }
 
-// FuzzUnmarshalPeer checks that UnmarshalPeer takes what Unmarshal takes, but for Responses, with
-// the same result.
+// FuzzUnmarshalPeer checks that UnmarshalPeer takes what Unmarshal takes, but for Responses and what
+// only the receiver makes, with the same result.
 func FuzzUnmarshalPeer(f *testing.F) {
 	f.Add(marshal(f, &Message{Type: MsgApp, Entries: []Entry{{Data: []byte("x")}}}))
 	f.Add(unhex(f, unknownFields+"7200"))
 	f.Add(unhex(f, "f28080808020"+"00"))
+	f.Add(unhex(f, "08081801"))
+	f.Add(unhex(f, "0808"+"18feffffffffffffffff01"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var plain, peer Message
 		plainErr := plain.Unmarshal(data)
 		err := UnmarshalPeer(data, &peer)
-		if plainErr != nil || plain.Responses != nil {
+		local := plain.Type.staysHome() || plain.From >= firstLocalID
+		if plainErr != nil || plain.Responses != nil || local {
 			require.Error(t, err)
 			require.Equal(t, Message{}, peer)
 			return

@@ -4,11 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 )
 
-// responsesField is the number of Message's one recursive field.
-const responsesField = 14
+const (
+	typeField = 1
+	fromField = 3
+	// responsesField is the number of Message's one recursive field.
+	responsesField = 14
+)
+
+// firstLocalID is the lower of the two IDs that stand for a member's own storage threads.
+const firstLocalID = math.MaxUint64 - 1
 
 // messageFields are the names of Message's fields by number, for errors.
 var messageFields = [...]string{
@@ -16,21 +24,40 @@ var messageFields = [...]string{
 	9: "snapshot", 10: "reject", 11: "rejectHint", 12: "context", 13: "vote", 14: "responses",
 }
 
-// ErrPeerResponses is wrapped by the error of [UnmarshalPeer] for a message that carries Responses.
-var ErrPeerResponses = errors.New("only a member's own storage threads are sent responses")
+// Errors of [UnmarshalPeer], wrapped with the field that is wrong. They work with errors.Is.
+var (
+	// ErrPeerResponses is for a message that carries Responses.
+	ErrPeerResponses = errors.New("only a member's own storage threads are sent responses")
+	// ErrPeerLocal is for a message that only the receiver itself can have made.
+	ErrPeerLocal = errors.New("only a member itself makes such a message")
+)
 
 // UnmarshalPeer decodes data into m. Every transport must use it, and not [Message.Unmarshal], for
 // bytes that another member sent.
 //
 // It refuses Responses, field 14, without looking into them: no member sends them, and each level
 // of nesting costs Unmarshal a stack frame, so that some megabytes of them end the program, beyond
-// any recover. Apart from that it takes exactly what Unmarshal takes, unknown fields included. It
-// checks no values: that is for the receiver's Step.
+// any recover. It also refuses what would pass for the receiver's own: types that never leave a
+// member, MsgHup (the type of a message without one) and MsgStorageAppendResp among them, and the
+// storage threads as sender. Apart from that it takes exactly what Unmarshal takes, unknown fields
+// included; other values are checked by the receiver's Step.
 //
-// What m held before is replaced, not merged with. After an error, which names the field that
-// cannot be read, m is zero. m shares no memory with data.
+// What m held before is replaced, not merged with. After an error, which names the field, m is zero.
+// m shares no memory with data.
 func UnmarshalPeer(data []byte, m *Message) error {
 	m.Reset()
+	err := decodePeer(data, m)
+	if err == nil {
+		err = m.checkPeer()
+	}
+	if err != nil {
+		m.Reset()
+		return fmt.Errorf("raftpb: message from a peer: %w", err)
+	}
+	return nil
+}
+
+func decodePeer(data []byte, m *Message) error {
 	for pos := 0; pos < len(data); {
 		num, size, err := peekField(data[pos:])
 		if err == nil {
@@ -38,13 +65,32 @@ func UnmarshalPeer(data []byte, m *Message) error {
 			err = m.Unmarshal(data[pos : pos+size])
 		}
 		if err != nil {
-			m.Reset()
-			return fmt.Errorf("raftpb: message from a peer: field %s at byte %d of %d: %w",
-				messageFieldName(num), pos, len(data), err)
+			return fmt.Errorf("field %s at byte %d of %d: %w", messageFieldName(num), pos, len(data), err)
 		}
 		pos += size
 	}
 	return nil
+}
+
+// checkPeer looks at m as a whole: a later record may have replaced an earlier one.
+func (m *Message) checkPeer() error {
+	switch {
+	case m.Type.staysHome():
+		return fmt.Errorf("field %s is %s: %w", messageFieldName(typeField), m.Type, ErrPeerLocal)
+	case m.From >= firstLocalID:
+		return fmt.Errorf("field %s is %d: %w", messageFieldName(fromField), m.From, ErrPeerLocal)
+	}
+	return nil
+}
+
+// staysHome reports whether messages of this type never leave the member that made them.
+func (t MessageType) staysHome() bool {
+	switch t {
+	case MsgHup, MsgBeat, MsgUnreachable, MsgSnapStatus, MsgCheckQuorum,
+		MsgStorageAppend, MsgStorageAppendResp, MsgStorageApply, MsgStorageApplyResp:
+		return true
+	}
+	return false
 }
 
 // peekField returns the field number and the size of the record that data begins with. The size

@@ -3,6 +3,7 @@ package raftpb
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"testing"
 
@@ -51,7 +52,7 @@ func TestUnmarshalPeerRefusesResponsesHoweverTheTagIsWritten(t *testing.T) {
 // Only Message is recursive: field 14 of an entry or within a group is an unknown field.
 func TestUnmarshalPeerTakesField14WhereNoMessageIs(t *testing.T) {
 	for _, in := range []string{"3a027200", "4a027200", "7b72007c"} {
-		require.NoError(t, UnmarshalPeer(unhex(t, in), &Message{}), in)
+		require.NoError(t, UnmarshalPeer(unhex(t, "0808"+in), &Message{}), in)
 	}
 }
 
@@ -61,12 +62,53 @@ func TestUnmarshalPeerTakesWhatUnmarshalTakes(t *testing.T) {
 		Commit: 6, Vote: 7, Snapshot: &Snapshot{Data: []byte{9}}, Reject: true, RejectHint: 8, Context: []byte("c"),
 	}
 	wire := marshal(t, &full)
-	for _, in := range [][]byte{nil, wire, unhex(t, unknownFields), append(unhex(t, unknownFields), wire...)} {
+	for _, in := range [][]byte{wire, unhex(t, unknownFields+"0808"), append(unhex(t, unknownFields), wire...)} {
 		var want, got Message
 		require.NoError(t, want.Unmarshal(in))
 		require.NoError(t, UnmarshalPeer(in, &got))
 		require.Equal(t, want, got)
 	}
+}
+
+// DESIGN 5: a peer that could send these would speak for the receiver's clock and disk.
+func TestUnmarshalPeerRefusesTypesThatOnlyAMemberItselfMakes(t *testing.T) {
+	local := map[MessageType]bool{
+		MsgHup: true, MsgBeat: true, MsgUnreachable: true, MsgSnapStatus: true, MsgCheckQuorum: true,
+		MsgStorageAppend: true, MsgStorageAppendResp: true, MsgStorageApply: true, MsgStorageApplyResp: true,
+	}
+	for n, name := range MessageType_name {
+		typ := MessageType(n)
+		m := Message{Term: 9}
+		err := UnmarshalPeer(marshal(t, &Message{Type: typ, From: 2}), &m)
+		if !local[typ] {
+			require.NoError(t, err, name)
+			require.Equal(t, Message{Type: typ, From: 2}, m)
+			continue
+		}
+		require.ErrorIs(t, err, ErrPeerLocal, name)
+		require.EqualError(t, err, "raftpb: message from a peer: field type (1) is "+name+
+			": only a member itself makes such a message")
+		require.Equal(t, Message{}, m, name)
+	}
+}
+
+// v3.7 leaves zero fields out, and MsgHup is zero.
+func TestUnmarshalPeerRefusesMessagesWithoutAType(t *testing.T) {
+	for _, in := range []string{"", unknownFields, "1801", "08081801" + "0800"} {
+		require.ErrorIs(t, UnmarshalPeer(unhex(t, in), &Message{}), ErrPeerLocal, in)
+	}
+}
+
+func TestUnmarshalPeerRefusesStorageThreadsAsSender(t *testing.T) {
+	for _, from := range []uint64{1<<64 - 1, 1<<64 - 2} {
+		m := Message{Term: 9}
+		err := UnmarshalPeer(marshal(t, &Message{Type: MsgHeartbeat, From: from}), &m)
+		require.ErrorIs(t, err, ErrPeerLocal)
+		require.ErrorContains(t, err, fmt.Sprintf("field from (3) is %d", from))
+		require.Equal(t, Message{}, m)
+	}
+	var m Message
+	require.NoError(t, UnmarshalPeer(marshal(t, &Message{Type: MsgHeartbeat, From: 1<<64 - 3}), &m))
 }
 
 func TestUnmarshalPeerReplacesWhatWasThere(t *testing.T) {
@@ -76,7 +118,7 @@ func TestUnmarshalPeerReplacesWhatWasThere(t *testing.T) {
 }
 
 func TestUnmarshalPeerSharesNoMemoryWithItsInput(t *testing.T) {
-	wire := marshal(t, &Message{Context: []byte("ctx"), Entries: []Entry{{Data: []byte("data")}}})
+	wire := marshal(t, &Message{Type: MsgApp, Context: []byte("ctx"), Entries: []Entry{{Data: []byte("data")}}})
 	var m Message
 	require.NoError(t, UnmarshalPeer(wire, &m))
 	copy(wire, bytes.Repeat([]byte{0xff}, len(wire)))

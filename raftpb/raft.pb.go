@@ -113,7 +113,7 @@ const (
 	MsgStorageAppendResp MessageType = 20
 	MsgStorageApply      MessageType = 21
 	MsgStorageApplyResp  MessageType = 22
-	// Makes a follower forget its leader, so that it may grant a pre-vote. Local.
+	// Makes a follower forget its leader, so that it may grant a pre-vote.
 	MsgForgetLeader MessageType = 23
 )
 
