@@ -13,6 +13,7 @@ type clock struct {
 	sinceContact int
 	sinceBeat    int // leader: ticks since its last round of heartbeats
 	timeout      int // a follower campaigns when sinceContact reaches this
+	keepsLease   int // D15: ticks for which a restarted member still keeps a lease it may have given
 	seed         uint64
 }
 
@@ -49,6 +50,9 @@ func (r *raft) tick() {
 		return
 	}
 	r.clock.sinceContact++
+	if r.clock.keepsLease > 0 {
+		r.clock.keepsLease--
+	}
 	if r.clock.sinceContact >= r.clock.timeout && r.mayLead() {
 		r.clock.sinceContact = 0
 		r.stepLocal(pb.Message{Type: pb.MsgHup, From: r.id})
@@ -56,6 +60,7 @@ func (r *raft) tick() {
 }
 
 func (r *raft) tickLeader() {
+	r.leadership.ticks++
 	r.clock.sinceBeat++
 	r.clock.sinceContact++
 	if r.clock.sinceContact >= r.cfg.ElectionTick {

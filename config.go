@@ -125,6 +125,12 @@ type Config struct {
 	// caused the event, must not block and must not call back into the member.
 	OnEvent func(Event)
 
+	// LeaseMargin is by how many ticks a lease for reads ends early, so that the clocks of members may
+	// drift apart by so much within an election timeout. Zero means ElectionTick/10, and at least 1.
+	// For ReadOnlyLeaseBased, with which Tick must be called for all time that has passed before a read
+	// is handed in: Go's tickers drop ticks after a pause.
+	LeaseMargin int
+
 	// SnapshotTimeout is how long in ticks a member may leave a snapshot unanswered before the leader
 	// tries again. Zero means 50*ElectionTick; each unanswered snapshot doubles it. Negative means for
 	// ever. ReportSnapshot ends the wait, SnapshotInProgress starts it again.
@@ -187,6 +193,8 @@ func (c *Config) checked() (Config, error) {
 	case d.ReadOnlyOption != ReadOnlySafe && d.ReadOnlyOption != ReadOnlyLeaseBased:
 		return fail("unknown read only option", "ReadOnlyOption", d.ReadOnlyOption,
 			"ReadOnlySafe, ReadOnlyLeaseBased")
+	case d.LeaseMargin < 0:
+		return fail("lease margin must not be negative", "LeaseMargin", d.LeaseMargin, "0 and up")
 	case d.ReadOnlyOption == ReadOnlyLeaseBased && !d.CheckQuorum:
 		return fail("CheckQuorum must be enabled when ReadOnlyOption is ReadOnlyLeaseBased",
 			"CheckQuorum", d.CheckQuorum, "true with ReadOnlyLeaseBased")
@@ -207,6 +215,9 @@ func (c *Config) fillDefaults() {
 	}
 	if c.Logger == nil {
 		c.Logger = getLogger()
+	}
+	if c.LeaseMargin == 0 {
+		c.LeaseMargin = max(1, c.ElectionTick/10)
 	}
 	if c.SnapshotTimeout == 0 {
 		c.SnapshotTimeout = 50 * c.ElectionTick

@@ -44,8 +44,12 @@ func (r *raft) mayCampaign() bool {
 	return true
 }
 
-func (r *raft) onHup(pb.Message) error {
+func (r *raft) onHup(m pb.Message) error {
 	if !r.mayCampaign() {
+		return nil
+	}
+	if m.From != r.id && r.leaseReads() && r.inLease() {
+		r.logger.warn("does not campaign at the host's wish: a lease for reads rests on its silence")
 		return nil
 	}
 	if r.cfg.PreVote {
@@ -99,6 +103,9 @@ func (r *raft) campaign(kind campaignKind) {
 // inLease reports whether this member hears from a leader that checks its quorum: as long as it does,
 // it takes no part in elections (thesis 4.2.3, 6.2).
 func (r *raft) inLease() bool {
+	if r.clock.keepsLease > 0 {
+		return true
+	}
 	return r.cfg.CheckQuorum && r.lead != None && r.clock.sinceContact < r.cfg.ElectionTick
 }
 

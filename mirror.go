@@ -35,6 +35,9 @@ const (
 	// D14: a single voter, too, answers reads only when an entry of its term is committed: after a
 	// restart its commit index may be behind what it acknowledged.
 	d14SingleVoterReadWaits
+	// D15: a lease for reads counts from the sending of a heartbeat that a quorum answered, and voters
+	// keep their side of it.
+	d15LeaseCountsFromSending
 
 	allDeviations deviation = 1<<iota - 1
 )

@@ -40,6 +40,7 @@ type leadership struct {
 	confIndex   uint64 // no further configuration change before this index is applied
 	uncommitted uint64 // payload in bytes of what was appended and is not applied
 	reads       pendingReads
+	ticks       uint64  // of this leadership; see leaseHolds
 	leaseEnded  bool    // D8: TimeoutNow was sent, so somebody else may lead at any moment
 	floors      []floor // D3
 	snapshots   []snapshotWait
@@ -70,6 +71,10 @@ func newRaft(c *Config) (*raft, error) {
 		return nil, err
 	}
 	r.becomeFollower(r.term, None)
+	if r.leaseReads() && !IsEmptyHardState(hard) {
+		// It may have answered a heartbeat just before it went down, and a lease may rest on that.
+		r.clock.keepsLease = r.cfg.ElectionTick
+	}
 	r.logger.info("starts", logUint("term", r.term), logUint("commit", r.log.committed),
 		logUint("applied", r.log.apply.applied), logUint("last", r.log.last()))
 	r.logConf("starts with configuration", conf)
@@ -190,6 +195,7 @@ func (r *raft) becomeLeader() {
 	r.enterTerm(r.term)
 	r.state, r.lead = StateLeader, r.id
 	r.leadership.uncommitted = inherited
+	r.leadership.ticks = uint64(r.cfg.ElectionTick) // so that no lease counts from nothing
 	if self := r.peers.Get(r.id); self != nil {
 		self.BecomeReplicate()
 		self.RecentActive = true

@@ -15,6 +15,9 @@ import (
 // reads up to it: each of these members heard from this leader after those reads had arrived. The
 // caller's context only comes back with the answer; it confirms nothing.
 
+// With ReadOnlyLeaseBased a read is answered at once while a lease holds (thesis 6.4.1): a quorum has
+// answered heartbeats that were sent so lately that none of these members can have voted since.
+
 // maxWaitingReads bounds the reads that wait in one leadership (D9).
 const maxWaitingReads = 1 << 16
 
@@ -63,7 +66,7 @@ func (r *raft) committedInTerm() bool {
 
 // takeRead answers m from the lease, or queues it and reports that it needs a round of heartbeats.
 func (r *raft) takeRead(m pb.Message) (needsRound bool) {
-	if r.cfg.ReadOnlyOption == ReadOnlyLeaseBased && !(r.leadership.leaseEnded && r.deviates(d8TransferEndsLease)) {
+	if r.leaseHolds() {
 		r.answerRead(m, r.log.committed)
 		return false
 	}
@@ -73,6 +76,33 @@ func (r *raft) takeRead(m pb.Message) (needsRound bool) {
 		self.ReadAck = reads.newest()
 	}
 	return true
+}
+
+// leaseReads reports whether reads rest on leases that are counted in ticks (D15).
+func (r *raft) leaseReads() bool {
+	return r.cfg.ReadOnlyOption == ReadOnlyLeaseBased && r.deviates(d15LeaseCountsFromSending)
+}
+
+// leaseHolds reports whether a read may be answered without a round. The lease counts from the sending
+// of the heartbeats that a quorum answered, is LeaseMargin shorter than what their receivers keep, and
+// another tick for each end, which may be in the middle of one.
+func (r *raft) leaseHolds() bool {
+	switch {
+	case r.cfg.ReadOnlyOption != ReadOnlyLeaseBased:
+		return false
+	case r.leadership.leaseEnded && r.deviates(d8TransferEndsLease):
+		return false
+	case !r.leaseReads():
+		return true
+	}
+	now := r.leadership.ticks
+	sentAt := r.peers.Quorum(func(p *tracker.Peer) uint64 {
+		if p.ID == r.id {
+			return now
+		}
+		return p.TickAck
+	})
+	return int64(now-min(sentAt, now)) <= int64(r.cfg.ElectionTick-2-r.cfg.LeaseMargin)
 }
 
 // releaseReads takes the reads that came before this term's first commit.
@@ -102,9 +132,14 @@ func (r *raft) releaseReads() {
 	}
 }
 
-// readContext is what a heartbeat carries: the number of the newest read while reads wait.
+// readContext is what a heartbeat carries: the number of the newest read while reads wait, and with
+// leases always the tick of its sending, too.
 func (r *raft) readContext() []byte {
 	reads := &r.leadership.reads
+	if r.leaseReads() {
+		context := binary.LittleEndian.AppendUint64(make([]byte, 0, 16), reads.newest())
+		return binary.LittleEndian.AppendUint64(context, r.leadership.ticks)
+	}
 	if len(reads.queue) == 0 {
 		return nil
 	}
@@ -115,6 +150,12 @@ func (r *raft) readContext() []byte {
 // What is no number, or one of a read that is answered or was never taken, is ignored.
 func (r *raft) onReadAck(p *tracker.Peer, context []byte) {
 	reads := &r.leadership.reads
+	if r.leaseReads() && len(context) == 16 {
+		if tick := binary.LittleEndian.Uint64(context[8:]); tick <= r.leadership.ticks {
+			p.TickAck = max(p.TickAck, tick)
+		}
+		context = context[:8]
+	}
 	if len(context) != 8 || len(reads.queue) == 0 {
 		return
 	}
