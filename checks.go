@@ -39,6 +39,8 @@ func (r *raft) checkHeader(m pb.Message, k kind) error {
 		if m.Term != 0 {
 			return badMessage(m, "Term", m.Term, "0: the request is of no term")
 		}
+	case m.Type == pb.MsgTransferLeader && m.From == None:
+		return badMessage(m, "From", m.From, "the member that shall lead")
 	case m.From == r.id && k&fromPeer != 0:
 		return badMessage(m, "From", m.From, "another member")
 	case k&fromPeer != 0 && (m.From == None || IsLocalMsgTarget(m.From)):
@@ -84,6 +86,23 @@ func checkSnapshot(m pb.Message) error {
 		return badMessage(m, "Snapshot.Metadata.Term", meta.Term, "1 to the message's term")
 	case len(meta.ConfState.Voters) == 0:
 		return badMessage(m, "Snapshot.Metadata.ConfState.Voters", "empty", "at least one")
+	}
+	return nil
+}
+
+// checkConfChange refuses a change, in entry i of m, that no member could apply.
+func (r *raft) checkConfChange(m pb.Message, i int, cc pb.ConfChangeV2) error {
+	if !r.deviates(d1RefuseImpossible) {
+		return nil
+	}
+	for k, c := range cc.Changes {
+		field := fmt.Sprintf("Entries[%d].Data.Changes[%d].", i, k)
+		if IsLocalMsgTarget(c.NodeID) {
+			return badMessage(m, field+"NodeID", c.NodeID, "1 to 2^64-3")
+		}
+		if _, known := pb.ConfChangeType_name[int32(c.Type)]; !known {
+			return badMessage(m, field+"Type", int32(c.Type), "a ConfChangeType")
+		}
 	}
 	return nil
 }

@@ -125,3 +125,33 @@ func TestRestartedVoterKeepsItsSideOfTheLease(t *testing.T) {
 	require.NoError(t, m.Step(ask))
 	require.Equal(t, uint64(9), term(g, 2))
 }
+
+// A leader that has removed itself is not the single voter that is left, and has to ask that one.
+func TestRemovedLeaderDoesNotAnswerReadsAlone(t *testing.T) {
+	g := newGroup(t, 2)
+	g.elect(1)
+	require.NoError(t, g.get(1).ProposeConfChange(pb.ConfChange{Type: pb.ConfChangeRemoveNode, NodeID: 1}))
+	g.settle()
+	require.Equal(t, []uint64{2}, g.get(1).conf.Voters)
+	require.False(t, answeredAtOnce(g, 1))
+	g.settle()
+	require.Len(t, g.get(1).reads, 1, "the voter has confirmed it")
+}
+
+// A leader that is all there is in both halves of a joint configuration confirms its own reads, also
+// those that were waiting for somebody who is gone.
+func TestLeaderThatIsAQuorumConfirmsItsOwnReads(t *testing.T) {
+	g := newGroup(t, 2)
+	g.elect(1)
+	g.isolate(2)
+	require.False(t, answeredAtOnce(g, 1))
+	g.wire = nil
+	g.heal()
+	require.NoError(t, g.get(1).ProposeConfChange(pb.ConfChange{Type: pb.ConfChangeRemoveNode, NodeID: 2}))
+	g.settle()
+	require.Len(t, g.get(1).reads, 1)
+
+	g = newGroupOf(t, pb.ConfState{Voters: []uint64{1}, VotersOutgoing: []uint64{1}})
+	g.elect(1)
+	require.True(t, answeredAtOnce(g, 1))
+}

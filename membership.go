@@ -91,6 +91,9 @@ func (r *raft) leadUnder(conf pb.ConfState) {
 			}
 		}
 	}
+	if r.isQuorum() && r.deviates(d16OwnQuorum) {
+		r.confirmReads() // nobody is left to confirm them
+	}
 	if !r.peers.IsVoter(r.leadership.transferee) {
 		r.abortTransfer()
 	}

@@ -38,6 +38,10 @@ const (
 	// D15: a lease for reads counts from the sending of a heartbeat that a quorum answered, and voters
 	// keep their side of it.
 	d15LeaseCountsFromSending
+	// D16: reads are answered without a round only by a leader that is a quorum by itself: the single
+	// voter, and not a removed leader with a single voter left; also in both halves of a joint
+	// configuration, and for reads that wait when it becomes one.
+	d16OwnQuorum
 
 	allDeviations deviation = 1<<iota - 1
 )

@@ -52,6 +52,9 @@ func (r *raft) gateConfChanges(m pb.Message) (ents []pb.Entry, confIndex uint64,
 		if err != nil {
 			return nil, 0, nil, badMessage(m, fmt.Sprintf("Entries[%d].Data", i), err, "a "+e.Type.String())
 		}
+		if err := r.checkConfChange(m, i, cc); err != nil {
+			return nil, 0, nil, err
+		}
 		why := r.refuseConfChange(cc, confIndex)
 		if why == nil || r.cfg.DisableConfChangeValidation {
 			confIndex = r.log.last() + uint64(i) + 1

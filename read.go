@@ -45,18 +45,28 @@ func (r *raft) onRead(m pb.Message) error {
 	if r.deviates(d9BoundedReads) && len(reads.queue)+len(reads.early) >= maxWaitingReads {
 		return ErrTooManyReads
 	}
-	switch single := r.peers.Singleton(); {
-	case single && !r.deviates(d14SingleVoterReadWaits):
+	switch alone := r.isQuorum(); {
+	case alone && !r.deviates(d14SingleVoterReadWaits):
 		r.answerRead(m, r.log.committed)
 	case !r.committedInTerm():
 		// Until then our commit index may be behind that of the leader before us.
 		reads.early = append(reads.early, m)
-	case single:
+	case alone:
 		r.answerRead(m, r.log.committed)
 	case r.takeRead(m):
 		r.heartbeatAll()
 	}
 	return nil
+}
+
+// isQuorum reports whether this leader needs nobody else to know that it leads.
+func (r *raft) isQuorum() bool {
+	if !r.deviates(d16OwnQuorum) {
+		return r.peers.Singleton()
+	}
+	self := r.peers.Get(r.id)
+	in, out := r.peers.Voters()
+	return self != nil && self.Role.Incoming() && in == 1 && (out == 0 || out == 1 && self.Role.Outgoing())
 }
 
 // committedInTerm reports whether an entry of this leader's term is committed.
@@ -115,7 +125,7 @@ func (r *raft) releaseReads() {
 	reads.early = nil
 	needRound := false
 	for _, m := range early {
-		if r.deviates(d14SingleVoterReadWaits) && r.peers.Singleton() {
+		if r.deviates(d14SingleVoterReadWaits) && r.isQuorum() {
 			r.answerRead(m, r.log.committed)
 			continue
 		}
@@ -146,8 +156,8 @@ func (r *raft) readContext() []byte {
 	return binary.LittleEndian.AppendUint64(nil, reads.newest())
 }
 
-// onReadAck notes the number that p echoed and answers the reads that a quorum has now confirmed.
-// What is no number, or one of a read that is answered or was never taken, is ignored.
+// onReadAck notes the number that p echoed, and the tick. What is no number, or one of a read that is
+// answered or was never taken, is ignored.
 func (r *raft) onReadAck(p *tracker.Peer, context []byte) {
 	reads := &r.leadership.reads
 	if r.leaseReads() && len(context) == 16 {
@@ -164,6 +174,12 @@ func (r *raft) onReadAck(p *tracker.Peer, context []byte) {
 		return
 	}
 	p.ReadAck = max(p.ReadAck, n)
+	r.confirmReads()
+}
+
+// confirmReads answers the reads that a quorum has confirmed.
+func (r *raft) confirmReads() {
+	reads := &r.leadership.reads
 	confirmed := r.peers.Quorum(func(p *tracker.Peer) uint64 { return p.ReadAck })
 	for len(reads.queue) > 0 && reads.confirmed < confirmed {
 		w := reads.queue[0]
