@@ -1,0 +1,68 @@
+package store
+
+import "encoding/binary"
+
+// The key space of one member's Pebble instance:
+//
+//	m<name>                     what belongs to this member alone
+//	l<index>                    one log entry
+//	s<generation>k<key>         one key of the replicated state
+//	s<generation>p<member>      the address of one member, replicated too
+//	s<generation>r              the store revision
+//
+// A snapshot that arrives is written under a generation of its own; one small record says which
+// generation is the state, so that the old state is exchanged for the new one in a single write.
+const (
+	prefixMeta  = 'm'
+	prefixLog   = 'l'
+	prefixState = 's'
+
+	kindKey      = 'k'
+	kindPeer     = 'p'
+	kindRevision = 'r'
+)
+
+var (
+	keyIdentity   = []byte("midentity")
+	keyHardState  = []byte("mhardstate")
+	keyApplied    = []byte("mapplied")
+	keyGeneration = []byte("mgeneration")
+	keyLogStart   = []byte("mlogstart")
+	keySnapshot   = []byte("msnapshot")
+)
+
+func logKey(index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefixLog}, index)
+}
+
+func generationPrefix(generation uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefixState}, generation)
+}
+
+func stateKey(generation uint64, kind byte, key string) []byte {
+	out := make([]byte, 0, 10+len(key))
+	out = append(out, prefixState)
+	out = binary.BigEndian.AppendUint64(out, generation)
+	out = append(out, kind)
+	return append(out, key...)
+}
+
+func peerKey(generation, id uint64) []byte {
+	return binary.BigEndian.AppendUint64(stateKey(generation, kindPeer, ""), id)
+}
+
+func uint64Bytes(v uint64) []byte {
+	return binary.BigEndian.AppendUint64(nil, v)
+}
+
+// prefixEnd returns the first key after all keys that start with prefix, nil if there is none.
+func prefixEnd(prefix []byte) []byte {
+	end := append([]byte(nil), prefix...)
+	for i := len(end) - 1; i >= 0; i-- {
+		end[i]++
+		if end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,291 @@
+// Package store keeps everything one member of the cluster has to remember in one Pebble instance:
+// the Raft log, the hard state, the metadata of the newest snapshot, and the key-value state itself.
+//
+// One instance means one write-ahead log. Whatever belongs together (the entries of a Ready and its
+// hard state; applied entries and the index up to which they are applied) is one batch, and a crash
+// leaves either all of it or nothing. Batches reach the disk in the order they were committed.
+//
+// A Store serves two kinds of callers. The methods of raft.Storage, Save, Apply and Compact belong to
+// the goroutine that runs the member's event loop. The methods of read.go, NewStaging and the
+// streaming of an Outgoing snapshot may be called from any goroutine.
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	pb "quorate.example/raft/raftpb"
+)
+
+// Options says where a store lives and how much it keeps.
+type Options struct {
+	// Dir is the directory, which is made if it does not exist.
+	Dir string
+	// MemberID is written into a new store and must match that of an old one.
+	MemberID uint64
+	// Cluster is the cluster's name, treated like MemberID.
+	Cluster string
+	// FS replaces the disk, for tests; nil is the disk.
+	FS vfs.FS
+	// SnapshotEntries and SnapshotBytes say after how many applied entries, or how many bytes of log, a
+	// snapshot is taken. Zero means 10,000 entries and 64 MiB.
+	SnapshotEntries uint64
+	SnapshotBytes   int
+	// KeepEntries and KeepBytes bound the tail of the log that stays behind a snapshot, for followers
+	// that lag a little. Zero means 5,000 entries and 32 MiB.
+	KeepEntries uint64
+	KeepBytes   int
+	// CacheBytes bounds the newest entries that are also held in memory. Zero means 16 MiB.
+	CacheBytes int
+}
+
+const (
+	blockCacheBytes = 64 << 20
+	memTableBytes   = 32 << 20
+	stagingBatch    = 1 << 20
+	maxOutgoing     = 4
+	identityFormat  = "quorate-kv 1 member %d cluster %q"
+)
+
+func (o Options) withDefaults() Options {
+	if o.SnapshotEntries == 0 {
+		o.SnapshotEntries = 10_000
+	}
+	if o.SnapshotBytes == 0 {
+		o.SnapshotBytes = 64 << 20
+	}
+	if o.KeepEntries == 0 {
+		o.KeepEntries = 5_000
+	}
+	if o.KeepBytes == 0 {
+		o.KeepBytes = 32 << 20
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 16 << 20
+	}
+	return o
+}
+
+// Store is one member's memory. See the package comment for who may call what.
+type Store struct {
+	db   *pebble.DB
+	opts Options
+
+	// generation is written by the loop under the lock; readers take the lock shared for as long as
+	// they must find the generation alive.
+	mu         sync.RWMutex
+	generation uint64
+	staged     atomic.Uint64 // the newest generation given out
+	staging    atomic.Bool   // whether a snapshot is arriving
+
+	// What follows belongs to the loop.
+	hard      pb.HardState
+	applied   pb.SnapshotMetadata // index, term and configuration of the state
+	snapshot  pb.SnapshotMetadata // the newest snapshot taken or received
+	revision  uint64
+	tail      logTail
+	sinceSnap int // bytes appended since the newest snapshot
+
+	outgoing  map[uint64]*Outgoing // prepared, not yet claimed
+	streaming *atomic.Int32        // claimed, not yet closed
+	nextToken uint64
+}
+
+// Open opens the store in opts.Dir, making a new one if there is none, and removes what an
+// interrupted snapshot left behind.
+func Open(opts Options) (*Store, error) {
+	opts = opts.withDefaults()
+	cache := pebble.NewCache(blockCacheBytes)
+	defer cache.Unref()
+	db, err := pebble.Open(opts.Dir, pebbleOptions(opts, cache))
+	if err != nil {
+		return nil, fmt.Errorf("store: open %s: %w", opts.Dir, err)
+	}
+	s := &Store{
+		db:        db,
+		opts:      opts,
+		tail:      logTail{cacheLimit: opts.CacheBytes},
+		outgoing:  map[uint64]*Outgoing{},
+		streaming: new(atomic.Int32),
+	}
+	for _, step := range []func() error{s.checkIdentity, s.loadMeta, s.loadLog, s.dropOtherGenerations} {
+		if err := step(); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	return s, nil
+}
+
+func pebbleOptions(opts Options, cache *pebble.Cache) *pebble.Options {
+	o := &pebble.Options{
+		Cache:                 cache,
+		FS:                    opts.FS,
+		FormatMajorVersion:    pebble.FormatNewest,
+		MemTableSize:          memTableBytes,
+		L0CompactionThreshold: 4,
+		Logger:                quietLogger{},
+	}
+	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
+	return o
+}
+
+// quietLogger drops Pebble's chatter about opening and replaying; what it calls fatal stops the
+// process, because a store that could not write must not go on.
+type quietLogger struct{}
+
+func (quietLogger) Infof(string, ...any)  {}
+func (quietLogger) Errorf(string, ...any) {}
+func (quietLogger) Fatalf(format string, args ...any) {
+	panic("store: " + fmt.Sprintf(format, args...))
+}
+
+// Close closes the store. All readers and outgoing snapshots must be done.
+func (s *Store) Close() error {
+	s.ReleaseUnclaimed()
+	return s.db.Close()
+}
+
+// Empty reports whether the store has never held an entry, a vote or a snapshot.
+func (s *Store) Empty() bool {
+	return s.hard == (pb.HardState{}) && s.tail.last() == 0
+}
+
+// checkIdentity keeps a member from running on the memory of another one.
+func (s *Store) checkIdentity() error {
+	want := fmt.Sprintf(identityFormat, s.opts.MemberID, s.opts.Cluster)
+	have, err := s.get(keyIdentity)
+	if err != nil {
+		return err
+	}
+	if have == nil {
+		return s.db.Set(keyIdentity, []byte(want), pebble.Sync)
+	}
+	if string(have) != want {
+		return fmt.Errorf("store: %s belongs to %q, not to %q", s.opts.Dir, have, want)
+	}
+	return nil
+}
+
+func (s *Store) loadMeta() error {
+	for _, item := range []struct {
+		key []byte
+		to  interface{ Unmarshal([]byte) error }
+	}{
+		{keyHardState, &s.hard},
+		{keyApplied, &s.applied},
+		{keySnapshot, &s.snapshot},
+	} {
+		if err := s.load(item.key, item.to); err != nil {
+			return err
+		}
+	}
+	var err error
+	if s.generation, err = s.getUint64(keyGeneration); err != nil {
+		return err
+	}
+	s.staged.Store(s.generation)
+	s.revision, err = s.getUint64(stateKey(s.generation, kindRevision, ""))
+	return err
+}
+
+// loadLog reads the outline of the log and fills the cache with its end.
+func (s *Store) loadLog() error {
+	start, err := s.get(keyLogStart)
+	if err != nil {
+		return err
+	}
+	if len(start) == 16 {
+		s.tail.start.index = binary.BigEndian.Uint64(start)
+		s.tail.start.term = binary.BigEndian.Uint64(start[8:])
+	}
+	err = s.scanLog(s.tail.first(), 1<<63, func(e pb.Entry) bool {
+		s.tail.append(e)
+		if e.Index > s.snapshot.Index {
+			s.sinceSnap += e.Size()
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	if s.applied.Index < s.tail.start.index || s.hard.Commit > s.tail.last() {
+		return fmt.Errorf("store: log (%d, %d] does not cover applied %d and commit %d",
+			s.tail.start.index, s.tail.last(), s.applied.Index, s.hard.Commit)
+	}
+	return nil
+}
+
+// dropOtherGenerations removes half-received snapshots and states that were replaced.
+func (s *Store) dropOtherGenerations() error {
+	b := s.db.NewBatch()
+	defer b.Close()
+	low, high := generationPrefix(0), prefixEnd([]byte{prefixState})
+	for _, r := range [][2][]byte{
+		{low, generationPrefix(s.generation)},
+		{generationPrefix(s.generation + 1), high},
+	} {
+		used, err := s.holdsKeys(r[0], r[1])
+		if err != nil {
+			return err
+		}
+		if used {
+			if err := b.DeleteRange(r[0], r[1], nil); err != nil {
+				return err
+			}
+		}
+	}
+	if b.Empty() {
+		return nil
+	}
+	return b.Commit(pebble.NoSync)
+}
+
+func (s *Store) holdsKeys(low, high []byte) (bool, error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
+	if err != nil {
+		return false, err
+	}
+	found := it.First()
+	return found, errors.Join(it.Error(), it.Close())
+}
+
+// get returns a copy of the value, nil if the key does not exist.
+func (s *Store) get(key []byte) ([]byte, error) {
+	value, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := append([]byte{}, value...)
+	return out, closer.Close()
+}
+
+func (s *Store) getUint64(key []byte) (uint64, error) {
+	value, err := s.get(key)
+	if err != nil || value == nil {
+		return 0, err
+	}
+	if len(value) != 8 {
+		return 0, fmt.Errorf("store: %q holds %d bytes, not 8", key, len(value))
+	}
+	return binary.BigEndian.Uint64(value), nil
+}
+
+func (s *Store) load(key []byte, to interface{ Unmarshal([]byte) error }) error {
+	value, err := s.get(key)
+	if err != nil || value == nil {
+		return err
+	}
+	if err := to.Unmarshal(value); err != nil {
+		return fmt.Errorf("store: %q: %w", key, err)
+	}
+	return nil
+}
