@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"quorate.example/raft"
+	"quorate.example/raft/raftlog"
 	"quorate.example/raft/examples/kv/internal/metrics"
 	"quorate.example/raft/examples/kv/internal/store"
 	pb "quorate.example/raft/raftpb"
@@ -138,7 +139,7 @@ func (m *Member) startNode() error {
 		PreVote:                   true,
 		StepDownOnRemoval:         true,
 		SnapshotTimeout:           -1, // the transport reports the end of each one, in any case
-		Logger:                    raftLogger{m.log},
+		Logger:                    raftlog.Slog(m.log),
 		OnStorageError:            func(err error) { m.failure = err },
 		OnEvent:                   m.onEvent,
 	})
