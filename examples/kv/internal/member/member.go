@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"quorate.example/raft"
-	"quorate.example/raft/raftlog"
 	"quorate.example/raft/examples/kv/internal/metrics"
 	"quorate.example/raft/examples/kv/internal/store"
+	"quorate.example/raft/raftlog"
 	pb "quorate.example/raft/raftpb"
 )
 
