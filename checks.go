@@ -39,6 +39,9 @@ func (r *raft) checkHeader(m pb.Message, k kind) error {
 		if m.Term != 0 {
 			return badMessage(m, "Term", m.Term, "0: the request is of no term")
 		}
+		if IsLocalMsgTarget(m.From) {
+			return badMessage(m, "From", m.From, "the ID of a member")
+		}
 	case m.Type == pb.MsgTransferLeader && m.From == None:
 		return badMessage(m, "From", m.From, "the member that shall lead")
 	case m.From == r.id && k&fromPeer != 0:

@@ -1,6 +1,8 @@
 package raft
 
 import (
+	"math"
+
 	"quorate.example/raft/quorum"
 	pb "quorate.example/raft/raftpb"
 )
@@ -35,6 +37,10 @@ func (r *raft) mayCampaign() bool {
 	}
 	if !r.mayLead() {
 		r.logger.warn("does not campaign: it may not lead")
+		return false
+	}
+	if r.term >= math.MaxUint64-2 {
+		r.logger.error("does not campaign: there is no higher term")
 		return false
 	}
 	if r.log.hasConfChange(r.log.apply.applied, r.log.committed, r.cfg.MaxCommittedSizePerReady) {

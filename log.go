@@ -83,6 +83,9 @@ func (l *raftLog) term(i uint64) (uint64, error) {
 	if i > l.last() {
 		return 0, ErrUnavailable
 	}
+	if s := l.tail.snapshot; s != nil && i < s.Metadata.Index {
+		return 0, ErrCompacted
+	}
 	if term, known := l.terms.at(i); known {
 		return term, nil
 	}
@@ -167,7 +170,7 @@ func (l *raftLog) lastUpTo(i, term uint64) entryID {
 		if id, found := l.terms.lastUpTo(i, term); found && id.index >= edge {
 			return id
 		}
-		i = start - 1
+		i = saturatingDec(start)
 	}
 	if i < edge || i == 0 {
 		return entryID{index: saturatingDec(edge)}

@@ -91,8 +91,8 @@ func (r *raft) leadUnder(conf pb.ConfState) {
 			}
 		}
 	}
-	if r.isQuorum() && r.deviates(d16OwnQuorum) {
-		r.confirmReads() // nobody is left to confirm them
+	if r.deviates(d16OwnQuorum) {
+		r.confirmReads() // who is left may have confirmed them already
 	}
 	if !r.peers.IsVoter(r.leadership.transferee) {
 		r.abortTransfer()

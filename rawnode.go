@@ -91,9 +91,6 @@ func (rn *RawNode) Step(m pb.Message) error {
 	if IsLocalMsg(m.Type) && !IsLocalMsgTarget(m.From) {
 		return ErrStepLocalMsg
 	}
-	if IsResponseMsg(m.Type) && !IsLocalMsgTarget(m.From) && rn.raft.peers.Get(m.From) == nil {
-		return ErrStepPeerNotFound
-	}
 	return rn.input(m)
 }
 
@@ -102,6 +99,9 @@ func (rn *RawNode) input(m pb.Message) error {
 	r := rn.raft
 	if r.halted {
 		return ErrHalted
+	}
+	if IsResponseMsg(m.Type) && !IsLocalMsgTarget(m.From) && r.peers.Get(m.From) == nil {
+		return ErrStepPeerNotFound
 	}
 	if err := r.checkMessage(m); err != nil {
 		return err
