@@ -19,7 +19,9 @@ func (r *raft) onAppendDurable(m pb.Message) error {
 func (r *raft) snapshotDurable(s *pb.Snapshot) {
 	if s != nil {
 		i := s.Metadata.Index
-		r.log.tail.snapshotStable(i)
+		if r.log.tail.snapshotStable(i); r.log.tail.snapshot == nil {
+			r.beforeSnapshot = nil
+		}
 		r.appliedTo(i, 0)
 	}
 }

@@ -401,3 +401,24 @@ func TestLastUpToAgreesWithALinearScan(t *testing.T) {
 		}
 	}
 }
+
+// What is overwritten has the term of what is there now, also when there are more terms than the log
+// keeps in mind (scenario B54).
+func TestTermsOfTheTailAreNeverThoseOfWhatItReplaced(t *testing.T) {
+	store := NewMemoryStorage()
+	for i := uint64(1); i <= 10; i++ {
+		require.NoError(t, store.Append([]pb.Entry{{Index: i, Term: 1}}))
+	}
+	log, err := newLog(store, 0)
+	require.NoError(t, err)
+	var ents []pb.Entry
+	for i := uint64(2); i < 2*maxTermRuns; i++ {
+		ents = append(ents, pb.Entry{Index: i, Term: i})
+	}
+	log.replace(ents)
+	for i := uint64(2); i < 2*maxTermRuns; i++ {
+		term, err := log.term(i)
+		require.NoError(t, err, "term(%d)", i)
+		require.Equal(t, i, term, "term(%d)", i)
+	}
+}

@@ -40,7 +40,14 @@ func (r *raft) refuseConfChange(cc pb.ConfChangeV2, confIndex uint64) error {
 // applyConfChange puts a committed change into force and returns the configuration after it. A change
 // that does not fit is skipped, here as on every other member, since all decide from the same log.
 func (r *raft) applyConfChange(cc pb.ConfChangeV2) pb.ConfState {
-	next, err := r.changed(cc)
+	if before := r.beforeSnapshot; before != nil {
+		// The entry comes before the snapshot, whose configuration is in force already.
+		if next, err := r.changed(before, cc); err == nil {
+			*before = next
+		}
+		return before.ConfState()
+	}
+	next, err := r.changed(&r.peers, cc)
 	if err != nil {
 		r.logger.error("skips configuration change", logText("change", pb.ConfChangesToString(cc.Changes)), logErr(err))
 		r.emitEvent(ConfChangeSkipped{Reason: err})
@@ -58,15 +65,15 @@ func (r *raft) applyConfChange(cc pb.ConfChangeV2) pb.ConfState {
 	return conf
 }
 
-// changed returns the members as they are after cc.
-func (r *raft) changed(cc pb.ConfChangeV2) (tracker.Peers, error) {
+// changed returns peers as they are after cc.
+func (r *raft) changed(peers *tracker.Peers, cc pb.ConfChangeV2) (tracker.Peers, error) {
 	if cc.LeaveJoint() {
-		return r.peers.LeaveJoint()
+		return peers.LeaveJoint()
 	}
 	if autoLeave, joint := cc.EnterJoint(); joint {
-		return r.peers.EnterJoint(r.log.last(), autoLeave, cc.Changes...)
+		return peers.EnterJoint(r.log.last(), autoLeave, cc.Changes...)
 	}
-	return r.peers.Simple(r.log.last(), cc.Changes...)
+	return peers.Simple(r.log.last(), cc.Changes...)
 }
 
 // leadUnder is what a leader does about a new configuration.

@@ -42,6 +42,9 @@ const (
 	// voter, and not a removed leader with a single voter left; also in both halves of a joint
 	// configuration, and for reads that wait when it becomes one.
 	d16OwnQuorum
+	// D17: a configuration change that was handed out before a snapshot came, and is applied while the
+	// snapshot is on its way to disk, does not change the snapshot's configuration.
+	d17ChangeBeforeSnapshot
 
 	allDeviations deviation = 1<<iota - 1
 )

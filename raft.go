@@ -26,6 +26,9 @@ type raft struct {
 
 	leadership leadership
 
+	// D17: the members as of what is applied, while a snapshot that replaces them is not durable yet.
+	beforeSnapshot *tracker.Peers
+
 	lostUpTo   uint64 // D4: until the log reaches this index, neither vote nor campaign
 	deviations deviation
 	halted     bool

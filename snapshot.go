@@ -146,6 +146,10 @@ func (r *raft) restore(s *pb.Snapshot) (taken bool, err error) {
 	if err != nil {
 		return false, badMessage(pb.Message{Type: pb.MsgSnap}, "Snapshot.Metadata.ConfState", err, "a valid one")
 	}
+	if r.beforeSnapshot == nil && r.deviates(d17ChangeBeforeSnapshot) {
+		before := r.peers
+		r.beforeSnapshot = &before
+	}
 	r.log.restore(s)
 	r.peers = peers
 	r.logger.info("restores snapshot", logUint("index", id.index), logUint("term", id.term))
