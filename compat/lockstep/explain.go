@@ -1,0 +1,209 @@
+package lockstep
+
+import (
+	"slices"
+	"strings"
+
+	"quorate.example/raft/compat/host"
+	pb "quorate.example/raft/raftpb"
+)
+
+// Explainer recognises one deliberate difference, by its ID in docs/compatibility.md, from what was
+// done and what the reference answered.
+type Explainer struct {
+	ID string
+	// Explains reports whether this is the difference. The case then ends.
+	Explains func(s *Scene) bool
+	// Undo, instead of Explains, is for a difference that leaves no trace in either cluster, so that
+	// the case goes on: it takes the difference out of ours and reports whether it was there.
+	Undo func(ref, our *Outcome) bool
+}
+
+// Scene is a difference with what is known about it.
+type Scene struct {
+	*Action
+	Case     *Case
+	Input    pb.Message   // the message that was delivered, if one was
+	Before   host.Basic   // the member before the operation
+	After    pb.ConfState // its configuration after it
+	Changed  bool         // a change of the configuration was applied
+	Lead     *watch       // what is known of the member's leadership
+	Ref, Our *Outcome
+}
+
+// Explainers is the table of deliberate differences, in the order in which they are tried.
+var Explainers = []Explainer{
+	{ID: "D2", Undo: typedRefusal},
+	{ID: "D13", Undo: statusAutoLeave},
+	{ID: "auto-leave", Explains: sharedAutoLeave},
+	{ID: "D1", Explains: refusedAsImpossible},
+	{ID: "D3", Explains: ackBelowFloor},
+	{ID: "D5", Explains: inheritedQuota},
+	{ID: "D6", Explains: gateAfterDrop},
+	{ID: "D7", Explains: snapshotGivenUp},
+	{ID: "D8", Explains: leaseEnded},
+	{ID: "D10", Explains: oneRound},
+	{ID: "D11", Explains: forwardedTwice},
+	{ID: "D12", Explains: leaderAsks},
+	{ID: "D14", Explains: singleVoterWaits},
+	{ID: "D15", Explains: safeLease},
+	{ID: "D16", Explains: ownQuorum},
+}
+
+// typedRefusal: ours says why a configuration change was not taken.
+func typedRefusal(_, our *Outcome) bool {
+	n := len(our.Errs)
+	our.Errs = slices.DeleteFunc(slices.Clone(our.Errs), func(e string) bool {
+		return strings.HasPrefix(e, "raft: an earlier configuration change") ||
+			strings.HasPrefix(e, "raft: the joint configuration must be left") ||
+			strings.HasPrefix(e, "raft: the configuration is not joint")
+	})
+	return len(our.Errs) < n
+}
+
+// statusAutoLeave: ours says in Status that the joint configuration is left automatically.
+func statusAutoLeave(_, our *Outcome) bool {
+	if our.Status == nil || !strings.HasSuffix(our.Status.Config, " autoleave") {
+		return false
+	}
+	st := *our.Status
+	st.Config = strings.TrimSuffix(st.Config, " autoleave")
+	our.Status = &st
+	return true
+}
+
+// sharedAutoLeave: a commit and the automatic leaving of a joint configuration that it allows were
+// decided in one Advance, and ours sends them in one append.
+func sharedAutoLeave(s *Scene) bool {
+	return autoLeaves(s.Ref) && count(s.Our, pb.MsgApp) < count(s.Ref, pb.MsgApp)
+}
+
+func refusedAsImpossible(s *Scene) bool {
+	return s.carriesInput() && len(s.Ref.Errs) == 0 && s.ourErr("raft: bad message")
+}
+
+// ackBelowFloor: an acknowledgement that may stem from a member that was removed and came back.
+func ackBelowFloor(s *Scene) bool {
+	floor, gone := s.Lead.gone[s.Input.From]
+	return gone && s.Input.Type == pb.MsgAppResp && !s.Input.Reject && s.Input.Index <= floor
+}
+
+// inheritedQuota: ours drops a proposal because of what the leader inherited uncommitted.
+func inheritedQuota(s *Scene) bool {
+	return s.quota() > 0 && s.proposes() && len(s.Ref.Errs) == 0 && s.ourErr("raft proposal dropped") &&
+		s.Lead.inherited
+}
+
+// gateAfterDrop: the reference refuses a change, or does not leave the joint configuration, because of
+// a change that it dropped for the quota.
+func gateAfterDrop(s *Scene) bool {
+	return s.Lead.droppedConf && (s.proposes() || autoLeaves(s.Our) && !autoLeaves(s.Ref))
+}
+
+// autoLeaves reports whether the leader appended the entry that leaves a joint configuration.
+func autoLeaves(o *Outcome) bool {
+	for i := range o.Readies {
+		for _, e := range o.Readies[i].Entries {
+			if e.Type == pb.EntryConfChangeV2 && len(e.Data) == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func snapshotGivenUp(s *Scene) bool {
+	return s.Kind == Tick && s.Before.Soft.Role == host.Leader && len(s.Lead.snapshots) > 0
+}
+
+// leaseEnded: the leader sent TimeoutNow and so answers no read from its lease any more.
+func leaseEnded(s *Scene) bool {
+	return s.Lead.timeoutNow && s.Case.Options[s.member-1].LeaseReads &&
+		count(s.Our, pb.MsgHeartbeat) > count(s.Ref, pb.MsgHeartbeat)
+}
+
+// oneRound: several reads waited for the first commit of the term; ours confirms them in one round.
+func oneRound(s *Scene) bool {
+	return s.Lead.early && len(s.Lead.reads) > 1 && count(s.Our, pb.MsgHeartbeat) < count(s.Ref, pb.MsgHeartbeat)
+}
+
+// forwardedTwice: a forwarded request is forwarded again; ours counts the hops, and drops it if it
+// would go back.
+func forwardedTwice(s *Scene) bool {
+	t := s.Input.Type
+	return (t == pb.MsgProp || t == pb.MsgReadIndex) && s.carriesInput() && count(s.Ref, t) > 0
+}
+
+// leaderAsks: the member is asked for its vote by the leader that it follows.
+func leaderAsks(s *Scene) bool {
+	t := s.Input.Type
+	return (t == pb.MsgVote || t == pb.MsgPreVote) && s.Input.From == s.Before.Soft.Lead &&
+		len(s.Ref.Readies) == 0
+}
+
+// singleVoterWaits: a single voter is asked for a read before an entry of its term is committed; the
+// reference answers at once.
+func singleVoterWaits(s *Scene) bool {
+	asked := s.Kind == ReadIndex || s.carriesInput() && s.Input.Type == pb.MsgReadIndex
+	return asked && !s.Lead.settled && answers(s.Ref) > answers(s.Our)
+}
+
+// safeLease: a member with lease reads keeps its side of the lease (it does not campaign or forget its
+// leader while it lasts), and answers from it only what the clock of its heartbeats covers.
+func safeLease(s *Scene) bool {
+	if !s.Case.Options[s.member-1].LeaseReads {
+		return false
+	}
+	if !s.carriesInput() {
+		return slices.Contains([]Kind{Campaign, ForgetLeader, Tick, ReadIndex, Thread}, s.Kind)
+	}
+	return slices.Contains([]pb.MessageType{pb.MsgHeartbeat, pb.MsgHeartbeatResp, pb.MsgVote, pb.MsgVoteResp,
+		pb.MsgPreVote, pb.MsgPreVoteResp, pb.MsgAppResp, pb.MsgReadIndex}, s.Input.Type)
+}
+
+// ownQuorum: the member is all the voters there are, also of a joint configuration, so ours confirms
+// its reads without anybody else, where the reference waits for an answer; or there is one voter and it
+// is another member, whose answer only the reference does without; or a change of the configuration
+// made a quorum of those that have answered, and the reference waits for one more answer.
+func ownQuorum(s *Scene) bool {
+	if s.Changed && answers(s.Our) > answers(s.Ref) {
+		return true
+	}
+	in, out := s.After.Voters, s.After.VotersOutgoing
+	if len(in) != 1 || len(out) > 1 {
+		return false
+	}
+	if in[0] != s.member {
+		return len(out) == 0 && answers(s.Ref) > answers(s.Our)
+	}
+	return (len(out) == 0 || out[0] == s.member) && answers(s.Our) > answers(s.Ref)
+}
+
+func answers(o *Outcome) (n int) {
+	for i := range o.Readies {
+		n += len(answered(&o.Readies[i]))
+	}
+	return n
+}
+
+func (s *Scene) carriesInput() bool { return s.Kind == Deliver || s.Kind == Replay }
+
+func (s *Scene) proposes() bool {
+	return s.Kind == Propose || s.Kind == ProposeBatch || s.Kind == ProposeConf ||
+		s.carriesInput() && s.Input.Type == pb.MsgProp
+}
+
+func (s *Scene) quota() uint64 { return s.Case.Options[s.member-1].MaxUncommittedEntriesSize }
+
+func (s *Scene) ourErr(prefix string) bool {
+	return slices.ContainsFunc(s.Our.Errs, func(e string) bool { return strings.HasPrefix(e, prefix) })
+}
+
+func count(o *Outcome, t pb.MessageType) (n int) {
+	for i := range o.Sent {
+		if o.Sent[i].Type == t {
+			n++
+		}
+	}
+	return n
+}
