@@ -119,11 +119,11 @@ type Config struct {
 	// OnStorageError, if set, is called once when Storage fails with an error that the library cannot
 	// handle. The member then stops: it takes no input (ErrHalted) and gives no more Ready. Nil means
 	// a panic. It must not call back into the member.
-	OnStorageError func(error)
+	OnStorageError StorageErrorHandler
 
 	// OnEvent, if set, is told what an operator should know of. It is called inside the call that
 	// caused the event, must not block and must not call back into the member.
-	OnEvent func(Event)
+	OnEvent EventHandler
 
 	// LeaseMargin is by how many ticks a lease for reads ends early, so that the clocks of members may
 	// drift apart by so much within an election timeout. Zero means ElectionTick/10, and at least 1.
@@ -145,6 +145,25 @@ type Config struct {
 	// there. It is for the compatibility tests; a service has no use for it.
 	Mirror36 bool
 }
+
+// StorageErrorHandler is told that Storage failed and the member has stopped. Like EventHandler it is an
+// interface and not a function so that a Config can be compared.
+type StorageErrorHandler interface{ StorageFailed(err error) }
+
+// StorageErrorFunc makes a StorageErrorHandler of a function.
+type StorageErrorFunc func(err error)
+
+// StorageFailed calls f.
+func (f StorageErrorFunc) StorageFailed(err error) { f(err) }
+
+// EventHandler is told what an operator should know of.
+type EventHandler interface{ HandleEvent(e Event) }
+
+// EventFunc makes an EventHandler of a function.
+type EventFunc func(e Event)
+
+// HandleEvent calls f.
+func (f EventFunc) HandleEvent(e Event) { f(e) }
 
 // ErrConfig is what errors about a Config match with errors.Is.
 var ErrConfig = errors.New("raft: invalid config")

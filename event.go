@@ -37,6 +37,6 @@ func (SnapshotGivenUp) event() {}
 
 func (r *raft) emitEvent(e Event) {
 	if r.cfg.OnEvent != nil {
-		r.cfg.OnEvent(e)
+		r.cfg.OnEvent.HandleEvent(e)
 	}
 }

@@ -389,6 +389,16 @@ func TestMarkedAppendsDieWithTheMember(t *testing.T) {
 	require.Len(t, sentTo(msgs, 4), 1)
 }
 
+// A mark that dies with its member leaves nothing to do: HasReady stays exact.
+func TestMarksOfARemovedMemberAreNoReady(t *testing.T) {
+	g := newGroupOf(t, pb.ConfState{Voters: []uint64{1}, Learners: []uint64{2}})
+	g.elect(1)
+	g.get(1).Tick()
+	require.True(t, g.get(1).HasReady(), "a heartbeat for the learner")
+	g.get(1).ApplyConfChange(pb.ConfChange{Type: pb.ConfChangeRemoveNode, NodeID: 2})
+	require.False(t, g.get(1).HasReady())
+}
+
 // The log is compacted between the mark of an append and its emission: the append is dropped, nothing
 // breaks, and the next heartbeat's answer brings a snapshot.
 func TestCompactionBetweenMarkAndEmission(t *testing.T) {

@@ -92,7 +92,7 @@ func (g *group) start(id uint64, store *raft.MemoryStorage, opts ...option) *mem
 	g.t.Helper()
 	m := &member{store: store}
 	opts = append(opts, func(c *raft.Config) {
-		c.OnEvent = func(e raft.Event) { m.events = append(m.events, e) }
+		c.OnEvent = raft.EventFunc(func(e raft.Event) { m.events = append(m.events, e) })
 	})
 	m.cfg = testConfig(id, store, opts...)
 	rn, err := raft.NewRawNode(m.cfg)

@@ -524,7 +524,7 @@ func TestFailedStorageHaltsTheNode(t *testing.T) {
 	bothModes(t, func(t *testing.T, opts ...option) {
 		failures := make(chan error, 10)
 		h := newLeaderHost(t, 1, append(opts, func(c *raft.Config) {
-			c.OnStorageError = func(err error) { failures <- err }
+			c.OnStorageError = raft.StorageErrorFunc(func(err error) { failures <- err })
 		})...)
 		broken := errors.New("disk on fire")
 		hook := func() error { return broken }

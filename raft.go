@@ -225,5 +225,5 @@ func (r *raft) checkStorage() {
 	}
 	r.halted = true
 	r.logger.error("halts", logErr(r.log.failure))
-	r.cfg.OnStorageError(r.log.failure)
+	r.cfg.OnStorageError.StorageFailed(r.log.failure)
 }

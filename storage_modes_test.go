@@ -346,7 +346,7 @@ func TestStorageErrorHaltsTheMember(t *testing.T) {
 		for mode, opts := range map[string][]option{"sync": nil, "async": {async}, "eager": {eager}} {
 			var errs []error
 			g, disk := failing(t, append(opts, func(c *raft.Config) {
-				c.OnStorageError = func(err error) { errs = append(errs, err) }
+				c.OnStorageError = raft.StorageErrorFunc(func(err error) { errs = append(errs, err) })
 			})...)
 			m := g.get(1)
 			breakIt(g, disk)
@@ -411,7 +411,7 @@ func TestFailureToReadCommittedEntriesHalts(t *testing.T) {
 	disk := &faulty{MemoryStorage: store, entries: errDisk}
 	m := g.start(2, store, func(c *raft.Config) {
 		c.Storage = disk
-		c.OnStorageError = func(err error) { errs = append(errs, err) }
+		c.OnStorageError = raft.StorageErrorFunc(func(err error) { errs = append(errs, err) })
 	})
 	require.True(t, isEmpty(m.Ready()))
 	require.Len(t, errs, 1)
@@ -422,7 +422,7 @@ func TestFailureToReadCommittedEntriesHalts(t *testing.T) {
 	disk.entries = raft.ErrCompacted
 	m = g.start(2, store, func(c *raft.Config) {
 		c.Storage = disk
-		c.OnStorageError = func(err error) { errs = append(errs, err) }
+		c.OnStorageError = raft.StorageErrorFunc(func(err error) { errs = append(errs, err) })
 	})
 	require.True(t, isEmpty(m.Ready()))
 	require.Len(t, errs, 1)
@@ -454,7 +454,7 @@ func TestNodeHaltsToo(t *testing.T) {
 	disk := &faulty{MemoryStorage: store, entries: errDisk}
 	failed := make(chan error, 1)
 	cfg := testConfig(1, disk)
-	cfg.OnStorageError = func(err error) { failed <- err }
+	cfg.OnStorageError = raft.StorageErrorFunc(func(err error) { failed <- err })
 	n := raft.RestartNode(cfg)
 	defer n.Stop()
 	require.ErrorIs(t, <-failed, errDisk)

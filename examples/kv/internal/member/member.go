@@ -140,8 +140,8 @@ func (m *Member) startNode() error {
 		StepDownOnRemoval:         true,
 		SnapshotTimeout:           -1, // the transport reports the end of each one, in any case
 		Logger:                    raftlog.Slog(m.log),
-		OnStorageError:            func(err error) { m.failure = err },
-		OnEvent:                   m.onEvent,
+		OnStorageError:            raft.StorageErrorFunc(func(err error) { m.failure = err }),
+		OnEvent:                   raft.EventFunc(m.onEvent),
 	})
 	if err != nil {
 		return err
