@@ -434,6 +434,29 @@ func TestHopCountDoesNotWrap(t *testing.T) {
 	g.settle()
 }
 
+// A term close to the largest is adopted, as any; it never comes round to 0.
+func TestTermNeverWraps(t *testing.T) {
+	for _, opts := range [][]option{nil, {preVote}, {preVote, checkQuorum}} {
+		g := newGroup(t, 3, opts...)
+		m := g.get(1)
+		require.NoError(t, m.Step(pb.Message{Type: pb.MsgHeartbeat, From: 2, To: 1, Term: huge - 3}))
+		last := term(g, 1)
+		for i := 0; i < 10; i++ {
+			for k := 0; k < 20; k++ {
+				m.Tick()
+			}
+			_ = m.Campaign()
+			for _, from := range []uint64{2, 3} { // all that would win, or lose, whatever it campaigns for
+				_ = m.Step(pb.Message{Type: pb.MsgPreVoteResp, From: from, To: 1, Term: term(g, 1) + 1})
+				_ = m.Step(pb.Message{Type: pb.MsgVoteResp, From: from, To: 1, Term: term(g, 1), Reject: true})
+			}
+			g.emit(1)
+			require.GreaterOrEqual(t, term(g, 1), last)
+			last = term(g, 1)
+		}
+	}
+}
+
 // Messages that only this process makes are refused when a peer sends them.
 func TestLocalMessagesOfAPeerAreRefused(t *testing.T) {
 	for _, s := range subjects() {

@@ -106,9 +106,8 @@ func TestTransferTimesOut(t *testing.T) {
 func TestTransferToWhomItCannotGo(t *testing.T) {
 	g := newGroupOf(t, pb.ConfState{Voters: []uint64{1, 2, 3}, Learners: []uint64{4}})
 	g.elect(1)
-	g.get(1).TransferLeader(raft.None)
 	g.get(1).TransferLeader(raft.LocalAppendThread)
-	for _, to := range []uint64{1, 4, 9} {
+	for _, to := range []uint64{raft.None, 1, 4, 9} {
 		g.get(1).TransferLeader(to)
 		g.get(2).TransferLeader(to)
 		g.settle()
