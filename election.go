@@ -93,6 +93,7 @@ func (r *raft) campaign(kind campaignKind) {
 		context = []byte(campaignTransfer)
 	}
 	last := r.log.lastID()
+	known := r.committedHint()
 	peers := r.peers.All()
 	for i := range peers {
 		switch p := &peers[i]; {
@@ -101,9 +102,39 @@ func (r *raft) campaign(kind campaignKind) {
 			r.send(pb.Message{To: p.ID, Type: answer, Term: term})
 		default:
 			r.send(pb.Message{To: p.ID, Type: request, Term: term,
-				Index: last.index, LogTerm: last.term, Context: context})
+				Index: last.index, LogTerm: last.term, Context: context,
+				Commit: known.index, RejectHint: known.term})
 		}
 	}
+}
+
+// committedHint is what a vote request or a refusal tells of the commit index (D19). In a joint
+// configuration those who could win may not know that it is committed, and so not that they may lead,
+// while those who know cannot win; nobody would ever tell them. That an entry is committed is true for
+// ever, so it may travel with any message.
+func (r *raft) committedHint() entryID {
+	id := entryID{index: r.log.committed}
+	if id.index == 0 || !r.deviates(d19VotesTellCommit) {
+		return entryID{}
+	}
+	var err error
+	if id.term, err = r.log.term(id.index); err != nil {
+		return entryID{}
+	}
+	return id
+}
+
+// learnCommit commits what m tells to be committed, if it is in this log, and reports whether there is
+// a configuration change in it.
+func (r *raft) learnCommit(m pb.Message) (confChange bool) {
+	id := entryID{term: m.RejectHint, index: m.Commit}
+	before := r.log.committed
+	if id.term == 0 || id.index <= before || r.state == StateLeader || !r.deviates(d19VotesTellCommit) ||
+		!r.log.matches(id) {
+		return false
+	}
+	r.log.commitTo(id.index)
+	return r.log.hasConfChange(before, id.index, r.cfg.MaxCommittedSizePerReady)
 }
 
 // inLease reports whether this member hears from a leader that checks its quorum: as long as it does,
@@ -133,7 +164,10 @@ func (r *raft) onVoteRequest(m pb.Message) error {
 	}
 	if !r.mayVoteFor(m) || !r.log.upToDate(entryID{term: m.LogTerm, index: m.Index}) {
 		r.logger.info("refuses", logText("type", m.Type.String()), logMember("to", m.From), logUint("term", m.Term))
-		r.send(pb.Message{To: m.From, Type: answer, Term: r.term, Reject: true})
+		known := r.committedHint()
+		r.send(pb.Message{To: m.From, Type: answer, Term: r.term, Reject: true,
+			Commit: known.index, RejectHint: known.term})
+		r.learnCommit(m)
 		return nil
 	}
 	r.logger.info("grants", logText("type", m.Type.String()), logMember("to", m.From), logUint("term", m.Term))
@@ -162,6 +196,11 @@ func (r *raft) mayVoteFor(m pb.Message) bool {
 
 // onBallot counts an answer to this campaign.
 func (r *raft) onBallot(m pb.Message) error {
+	if m.Reject && r.learnCommit(m) {
+		// Whoever this member asked may not be the ones to ask any more.
+		r.becomeFollower(r.term, None)
+		return nil
+	}
 	r.peers.RecordBallot(m.From, !m.Reject)
 	_, _, result := r.peers.Tally()
 	switch {

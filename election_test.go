@@ -173,7 +173,8 @@ func TestPreVoteAnswersCarryTheRightTerm(t *testing.T) {
 	g.handle(g.get(1))
 	require.Len(t, g.wire, 2)
 	require.Equal(t, pb.Message{Type: pb.MsgPreVoteResp, To: 2, From: 1, Term: 6}, g.wire[0])
-	require.Equal(t, pb.Message{Type: pb.MsgPreVoteResp, To: 3, From: 1, Term: 1, Reject: true}, g.wire[1])
+	require.Equal(t, pb.Message{Type: pb.MsgPreVoteResp, To: 3, From: 1, Term: 1, Reject: true,
+		Commit: 1, RejectHint: 1}, g.wire[1])
 }
 
 // A pre-vote changes nothing at either end: no term, no vote, no timer (B7).

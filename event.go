@@ -18,6 +18,17 @@ type LostDurableState struct {
 
 func (LostDurableState) event() {}
 
+// PeerLostDurableState says that another member refuses what it had acknowledged to this leader: its
+// disk lost entries, or a refusal of long ago was delivered once more. The leader does not count less for
+// it; if it is repeated with each heartbeat, remove the member and add it again.
+type PeerLostDurableState struct {
+	ID    uint64
+	Match uint64 // what it had acknowledged
+	Index uint64 // the highest position that it names now
+}
+
+func (PeerLostDurableState) event() {}
+
 // ConfChangeSkipped says that a committed configuration change did not fit the configuration when it
 // was applied and was skipped, as on every other member.
 type ConfChangeSkipped struct {

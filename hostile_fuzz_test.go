@@ -311,9 +311,7 @@ func (a *attack) recover() {
 	a.ticks(60, others...)
 	lead := a.leader()
 	require.Contains(t, others, lead)
-	if sound { // an unsound one has lost what it acknowledged, and can only be replaced
-		a.heal()
-	}
+	a.heal() // one that has lost what it acknowledged is silent and can only be replaced
 	a.commit(lead, "in the end")
 	a.ticks(10, lead)
 	for _, id := range others {

@@ -80,11 +80,16 @@ func (r *raft) changed(peers *tracker.Peers, cc pb.ConfChangeV2) (tracker.Peers,
 func (r *raft) leadUnder(conf pb.ConfState) {
 	if self := r.peers.Get(r.id); self == nil || self.IsLearner {
 		// Thesis 4.2.2: without the option it leads on, not counting itself, until somebody else does.
-		if r.cfg.StepDownOnRemoval {
+		switch {
+		case !r.cfg.StepDownOnRemoval:
+		case r.deviates(d20HandOverOnRemoval) && len(conf.Voters) > 0:
+			r.startHandingOver()
+		default:
 			r.becomeFollower(r.term, None)
 		}
 		return
 	}
+	r.leadership.handover = handover{}
 	if len(conf.Voters) == 0 {
 		return
 	}

@@ -45,6 +45,13 @@ const (
 	// D17: a configuration change that was handed out before a snapshot came, and is applied while the
 	// snapshot is on its way to disk, does not change the snapshot's configuration.
 	d17ChangeBeforeSnapshot
+	// D18: a member that refuses what it had acknowledged is reported, and not asked again at once.
+	d18RefusalAtMatch
+	// D19: vote requests and refusals tell what is committed.
+	d19VotesTellCommit
+	// D20: with StepDownOnRemoval a leader that is removed first makes sure that a quorum knows of it,
+	// and hands over.
+	d20HandOverOnRemoval
 
 	allDeviations deviation = 1<<iota - 1
 )

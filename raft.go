@@ -43,9 +43,10 @@ type leadership struct {
 	confIndex   uint64 // no further configuration change before this index is applied
 	uncommitted uint64 // payload in bytes of what was appended and is not applied
 	reads       pendingReads
-	ticks       uint64  // of this leadership; see leaseHolds
-	leaseEnded  bool    // D8: TimeoutNow was sent, so somebody else may lead at any moment
-	floors      []floor // D3
+	ticks       uint64   // of this leadership; see leaseHolds
+	handover    handover // D20
+	leaseEnded  bool     // D8: TimeoutNow was sent, so somebody else may lead at any moment
+	floors      []floor  // D3
 	snapshots   []snapshotWait
 }
 
@@ -149,7 +150,9 @@ func (r *raft) answerStale(m pb.Message) {
 	case (m.Type == pb.MsgHeartbeat || m.Type == pb.MsgApp) && (r.cfg.CheckQuorum || r.cfg.PreVote):
 		r.send(pb.Message{To: m.From, Type: pb.MsgAppResp})
 	case m.Type == pb.MsgPreVote:
-		r.send(pb.Message{To: m.From, Term: r.term, Type: pb.MsgPreVoteResp, Reject: true})
+		known := r.committedHint()
+		r.send(pb.Message{To: m.From, Term: r.term, Type: pb.MsgPreVoteResp, Reject: true,
+			Commit: known.index, RejectHint: known.term})
 	case m.Type == pb.MsgStorageAppendResp:
 		// The entries may have been overwritten since; a snapshot cannot have been.
 		r.snapshotDurable(m.Snapshot)

@@ -150,7 +150,7 @@ func (r *raft) readContext() []byte {
 		context := binary.LittleEndian.AppendUint64(make([]byte, 0, 16), reads.newest())
 		return binary.LittleEndian.AppendUint64(context, r.leadership.ticks)
 	}
-	if len(reads.queue) == 0 {
+	if len(reads.queue) == 0 && r.leadership.handover.read == 0 {
 		return nil
 	}
 	return binary.LittleEndian.AppendUint64(nil, reads.newest())
@@ -166,15 +166,17 @@ func (r *raft) onReadAck(p *tracker.Peer, context []byte) {
 		}
 		context = context[:8]
 	}
-	if len(context) != 8 || len(reads.queue) == 0 {
+	leaving := r.leadership.handover.read > 0
+	if len(context) != 8 || len(reads.queue) == 0 && !leaving {
 		return
 	}
 	n := binary.LittleEndian.Uint64(context)
-	if n <= reads.confirmed || n > reads.newest() {
+	if n <= reads.confirmed && !leaving || n > reads.newest() {
 		return
 	}
 	p.ReadAck = max(p.ReadAck, n)
 	r.confirmReads()
+	r.goOnHandingOver()
 }
 
 // confirmReads answers the reads that a quorum has confirmed.
@@ -195,6 +197,9 @@ func (r *raft) confirmReads() {
 
 // answerRead gives the answer to the host, or sends it to the member that forwarded the read.
 func (r *raft) answerRead(m pb.Message, index uint64) {
+	if len(m.Entries) == 0 {
+		return // the leader's own, for a hand-over
+	}
 	if m.From == None || m.From == r.id {
 		r.reads = append(r.reads, ReadState{Index: index, RequestCtx: m.Entries[0].Data})
 		return

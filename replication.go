@@ -115,6 +115,12 @@ func (r *raft) onAppendNack(p *tracker.Peer, m pb.Message) {
 	if m.LogTerm > 0 {
 		next = r.log.lastUpTo(m.RejectHint, m.LogTerm).index
 	}
+	if p.State == tracker.StateProbe && m.Index == p.Match && p.Match > 0 && r.deviates(d18RefusalAtMatch) {
+		// Going back further is not for the leader to decide, and asking again would bring the same answer;
+		// the next heartbeat response asks.
+		r.emitEvent(PeerLostDurableState{ID: p.ID, Match: p.Match, Index: m.RejectHint})
+		return
+	}
 	if !p.MaybeDecrTo(m.Index, next) {
 		return
 	}
@@ -150,6 +156,7 @@ func (r *raft) onAppendAck(p *tracker.Peer, index uint64) {
 		return
 	}
 	r.fill(p)
+	r.goOnHandingOver()
 	if p.ID == r.leadership.transferee && p.Match == r.log.last() {
 		r.sendTimeoutNow(p.ID)
 	}

@@ -18,6 +18,9 @@ import (
 // with the reason. With Config.Mirror36 there is none.
 var differingTranscripts = map[string]string{
 	"async_storage_writes":              "appends of one Ready are merged",
+	"campaign":                          "vote requests tell the commit index (D19)",
+	"confchange_v2_replace_leader":      "vote requests tell the commit index (D19)",
+	"probe_and_replicate":               "vote requests tell the commit index (D19)",
 	"checkquorum":                       "heartbeats of one Ready are merged",
 	"confchange_v1_remove_leader":       "appends of one Ready are merged",
 	"confchange_v2_add_double_auto":     "appends of one Ready are merged",
