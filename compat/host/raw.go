@@ -27,6 +27,9 @@ type Options struct {
 
 	// Mirror and Eager mean Mirror36 and EagerAppends; the other libraries have no such switch.
 	Mirror, Eager bool
+	// QuietVotes takes out of what arrives the commit index that votes of this library tell, as if only
+	// the other library were there.
+	QuietVotes bool
 	// Draw gives the random part of the election timeout, in [0, ElectionTick). Nil leaves the
 	// library its own source.
 	Draw func() uint64 `json:"-"`

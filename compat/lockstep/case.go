@@ -70,12 +70,14 @@ func NewCase(seed uint64, defaultMode bool) *Case {
 		c.tame(r)
 	}
 	base := c.options(r, async)
+	base.QuietVotes = c.calm && !r.chance(1, 12)
 	mixed := r.chance(1, 5)
 	for id := 1; id <= c.Members; id++ {
 		o := base
 		if mixed {
 			o = c.options(r, async)
 			o.ElectionTick, o.HeartbeatTick = base.ElectionTick, base.HeartbeatTick
+			o.QuietVotes = base.QuietVotes
 		}
 		o.ID = uint64(id)
 		c.Options = append(c.Options, o)

@@ -35,6 +35,7 @@ type Scene struct {
 var Explainers = []Explainer{
 	{ID: "D2", Undo: typedRefusal},
 	{ID: "D13", Undo: statusAutoLeave},
+	{ID: "D19", Undo: votesTellCommit},
 	{ID: "auto-leave", Explains: sharedAutoLeave},
 	{ID: "D1", Explains: refusedAsImpossible},
 	{ID: "D3", Explains: ackBelowFloor},
@@ -46,6 +47,9 @@ var Explainers = []Explainer{
 	{ID: "D11", Explains: forwardedTwice},
 	{ID: "D12", Explains: leaderAsks},
 	{ID: "D14", Explains: singleVoterWaits},
+	{ID: "D18", Explains: refusedAtMatch},
+	{ID: "D19", Explains: commitLearnt},
+	{ID: "D20", Explains: handsOver},
 	{ID: "D15", Explains: safeLease},
 	{ID: "D16", Explains: ownQuorum},
 }
@@ -70,6 +74,47 @@ func statusAutoLeave(_, our *Outcome) bool {
 	st.Config = strings.TrimSuffix(st.Config, " autoleave")
 	our.Status = &st
 	return true
+}
+
+// votesTellCommit: vote requests and refusals of ours tell what is committed.
+func votesTellCommit(_, our *Outcome) bool {
+	found := false
+	quiet := func(p host.Packet) host.Packet {
+		m := host.Decode(p.Raw)
+		if silence(&m) {
+			found = true
+			return host.Encode(m)
+		}
+		return p
+	}
+	our.Sent = mapped(our.Sent, quiet)
+	our.Readies = slices.Clone(our.Readies)
+	for i := range our.Readies {
+		our.Readies[i].Messages = mapped(our.Readies[i].Messages, quiet)
+	}
+	return found
+}
+
+// silence takes out of m, and of its responses, what only ours tells, and reports whether it was there.
+func silence(m *pb.Message) bool {
+	found := false
+	switch m.Type {
+	case pb.MsgVote, pb.MsgPreVote, pb.MsgVoteResp, pb.MsgPreVoteResp:
+		found = m.Commit > 0
+		m.Commit, m.RejectHint = 0, 0
+	}
+	for i := range m.Responses {
+		found = silence(&m.Responses[i]) || found
+	}
+	return found
+}
+
+func mapped(ps []host.Packet, f func(host.Packet) host.Packet) []host.Packet {
+	out := slices.Clone(ps)
+	for i := range out {
+		out[i] = f(out[i])
+	}
+	return out
 }
 
 // sharedAutoLeave: a commit and the automatic leaving of a joint configuration that it allows were
@@ -177,6 +222,27 @@ func ownQuorum(s *Scene) bool {
 		return len(out) == 0 && answers(s.Ref) > answers(s.Our)
 	}
 	return (len(out) == 0 || out[0] == s.member) && answers(s.Our) > answers(s.Ref)
+}
+
+// refusedAtMatch: a member refuses what it had acknowledged; ours does not ask it again at once.
+func refusedAtMatch(s *Scene) bool {
+	return s.Input.Type == pb.MsgAppResp && s.Input.Reject && count(s.Our, pb.MsgApp) < count(s.Ref, pb.MsgApp)
+}
+
+// commitLearnt: a vote request or a refusal told ours what is committed.
+func commitLearnt(s *Scene) bool {
+	switch s.Input.Type {
+	case pb.MsgVote, pb.MsgPreVote, pb.MsgVoteResp, pb.MsgPreVoteResp:
+		return s.carriesInput() && s.Our.Status != nil && s.Ref.Status != nil &&
+			s.Our.Status.Hard.Commit > s.Ref.Status.Hard.Commit
+	}
+	return false
+}
+
+// handsOver: a leader that was removed, and is to step down for it, first hands over in ours.
+func handsOver(s *Scene) bool {
+	return s.Our.Status != nil && s.Ref.Status != nil &&
+		s.Our.Status.Soft.Role == host.Leader && s.Ref.Status.Soft.Role != host.Leader
 }
 
 func answers(o *Outcome) (n int) {

@@ -11,7 +11,8 @@ import (
 
 type member struct {
 	*raft.RawNode
-	rd raft.Ready
+	rd         raft.Ready
+	quietVotes bool
 }
 
 // draws makes a Config.Rand of a function.
@@ -49,7 +50,7 @@ func New(o host.Options, st *host.Disk) (host.Raw, error) {
 		c.Rand = draws(o.Draw)
 	}
 	rn, err := raft.NewRawNode(c)
-	return &member{RawNode: rn}, err
+	return &member{RawNode: rn, quietVotes: o.QuietVotes}, err
 }
 
 func (m *member) Bootstrap(ids []uint64) error {
@@ -66,6 +67,12 @@ func (m *member) Step(raw []byte) error {
 	var msg pb.Message
 	if err := msg.Unmarshal(raw); err != nil {
 		return err
+	}
+	if m.quietVotes {
+		switch msg.Type {
+		case pb.MsgVote, pb.MsgPreVote, pb.MsgVoteResp, pb.MsgPreVoteResp:
+			msg.Commit, msg.RejectHint = 0, 0
+		}
 	}
 	return m.RawNode.Step(msg)
 }
