@@ -1,0 +1,39 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Every fault still has its place in the source, and a name of its own. That
+// each one is noticed is what the program itself shows.
+func TestEachFaultApplies(t *testing.T) {
+	root, err := moduleRoot()
+	require.NoError(t, err)
+	names := map[string]bool{}
+	for _, f := range append(append([]fault{}, coreFaults...), hostFaults...) {
+		require.False(t, names[f.name], f.name)
+		names[f.name] = true
+		_, err := f.overlay(root, t.TempDir())
+		require.NoError(t, err, f.name)
+		require.NotEmpty(t, f.oracles, f.name)
+	}
+	require.GreaterOrEqual(t, len(coreFaults), 20)
+}
+
+// What raftsim writes about a failure is read back; an oracle that does not stand
+// for the fault does not count.
+func TestFindingIsReadFromOutput(t *testing.T) {
+	f := fault{oracles: []string{"commit"}}
+	out := "12 seeds, 3456 events in 0.1 s: 34560 events/s\nmedian run: ...\n" +
+		"violation of commit: leader committed 3 (member 1, event 4, 0.1 s)\n"
+	got, err := f.read([]byte(out))
+	require.NoError(t, err)
+	require.Equal(t, finding{oracle: "commit", seeds: 12, events: 3456}, got)
+	_, err = f.read([]byte(strings.Replace(out, "of commit", "of liveness", 1)))
+	require.ErrorContains(t, err, "want commit")
+	_, err = f.read([]byte("panic: x"))
+	require.ErrorContains(t, err, "panic: x")
+}
