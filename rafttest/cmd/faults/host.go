@@ -32,5 +32,5 @@ var hostFaults = []fault{
 	{"the host installs a snapshot before what it is applying", "rafttest/sim_host.go",
 		"		h.enqueue(m, 0, func() {\n			m.Install(*b.Snapshot)\n			h.respond(m, msg.Responses)\n		})",
 		"		m.Install(*b.Snapshot)\n		h.respond(m, msg.Responses)",
-		"chaos", 3, []string{"state machine safety"}},
+		"membership", 3, []string{"state machine safety"}},
 }
