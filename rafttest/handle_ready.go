@@ -71,7 +71,7 @@ func (env *InteractionEnv) work(
 	queue *[]pb.Message, thread string, do func(pb.Message) error,
 ) error {
 	if len(*queue) == 0 {
-		fmt.Fprintf(env.Output, "no %s work to perform\n", thread)
+		fmt.Fprintf(env.Output, "nothing waits for the %s thread\n", thread)
 		return nil
 	}
 	m := (*queue)[0]

@@ -34,7 +34,7 @@ func (env *InteractionEnv) RaftLog(idx int) error {
 		return err
 	}
 	if last < first {
-		fmt.Fprintf(env.Output, "log is empty: first index=%d, last index=%d", first, last)
+		fmt.Fprintf(env.Output, "empty log, next index is %d\n", first)
 		return nil
 	}
 	entries, err := s.Entries(first, last+1, math.MaxUint64)

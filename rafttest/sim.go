@@ -49,6 +49,7 @@ type Simulation struct {
 // time, each with a small probability.
 type Noise uint8
 
+// The kinds of noise.
 const (
 	NoiseDrop      Noise = 1 << iota // messages are lost
 	NoiseDuplicate                   // messages arrive twice

@@ -5,6 +5,7 @@ import "sort"
 // ActionKind says what an Action does.
 type ActionKind uint8
 
+// The kinds of actions.
 const (
 	ActCall       ActionKind = iota // a client calls a member
 	ActCrash                        // a process ends

@@ -312,3 +312,17 @@ func TestImageKeepsWhatADiskKeeps(t *testing.T) {
 	i.append(numbered(3, 5, 7))
 	require.True(t, i.has(7, 3))
 }
+
+// BenchmarkSimulation measures events per second on one goroutine.
+func BenchmarkSimulation(b *testing.B) {
+	for _, name := range []string{"calm", "chaos"} {
+		p, _ := ProfileNamed(name)
+		b.Run(name, func(b *testing.B) {
+			events := 0
+			for i := 0; i < b.N; i++ {
+				events += Simulation{Seed: uint64(i), Profile: p}.Run().Events
+			}
+			b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}

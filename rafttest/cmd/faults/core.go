@@ -24,7 +24,7 @@ var coreFaults = []fault{
 		"network", 3, []string{"election safety", "leader completeness"}},
 	{"a pre-vote is asked for in the present term", "election.go",
 		"		term++\n", "",
-		"network", 3, []string{"liveness"}},
+		"membership", 3, []string{"liveness"}},
 	{"a pre-vote raises the term", "raft.go",
 		"case m.Type == pb.MsgPreVote, m.Type == pb.MsgPreVoteResp && !m.Reject:",
 		"case m.Type == pb.MsgPreVoteResp && !m.Reject:",
@@ -44,7 +44,9 @@ var coreFaults = []fault{
 	// Replication.
 	{"a quorum off by one commits", "tracker/majority.go",
 		"	agreed := quorum.MajorityIndex(ps.collect(room, Incoming, known))",
-		"	voices := ps.collect(room, Incoming, known)\n	agreed := uint64(0)\n	for _, v := range voices {\n		agreed = max(agreed, v)\n	}\n	if len(voices) == 0 {\n		agreed = quorum.MajorityIndex(voices)\n	}",
+		"	voices := ps.collect(room, Incoming, known)\n	agreed := uint64(0)\n" +
+			"	for _, v := range voices {\n		agreed = max(agreed, v)\n	}\n" +
+			"	if len(voices) == 0 {\n		agreed = quorum.MajorityIndex(voices)\n	}",
 		"calm", 3, []string{"commit"}},
 	{"half of a joint configuration commits", "tracker/majority.go",
 		"return min(agreed, quorum.MajorityIndex(ps.collect(room, Outgoing, known)))", "return agreed",

@@ -3,7 +3,8 @@ package main
 // hostFaults are mistakes in the loop round the library.
 var hostFaults = []fault{
 	{"the host sends before it saves", "rafttest/sim_host.go",
-		"		h.saving = true\n		m.Save(writeOf(&rd),", "		h.saving = true\n		m.Send(rd.Messages...)\n		m.Save(writeOf(&rd),",
+		"		h.saving = true\n		m.Save(writeOf(&rd),",
+		"		h.saving = true\n		m.Send(rd.Messages...)\n		m.Save(writeOf(&rd),",
 		"calm", 3, []string{"durability"}},
 	{"the host saves without a sync", "rafttest/sim_host.go",
 		"Sync: rd.MustSync}", "Sync: false}",
