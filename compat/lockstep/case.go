@@ -92,7 +92,7 @@ func (c *Case) tame(r *rng) {
 	c.Weights[ProposeConf] /= 2
 	c.Weights[ReadIndex] = (c.Weights[ReadIndex] + 1) / 2
 	if c.Voters <= 2 {
-		c.Weights[ReadIndex] /= 12
+		c.Weights[ReadIndex] = pick(r, 0, c.Weights[ReadIndex]/12)
 	}
 	c.calm = true
 }
@@ -125,8 +125,11 @@ func (c *Case) options(r *rng, async bool) host.Options {
 	if c.calm && r.chance(3, 4) {
 		o.MaxUncommittedEntriesSize = 0
 	}
-	if c.calm && r.chance(2, 3) {
+	if c.calm && r.chance(3, 4) {
 		o.CheckQuorum = false
+	}
+	if c.calm && r.chance(1, 2) {
+		o.DisableProposalForwarding, o.StepDownOnRemoval = true, false
 	}
 	o.LeaseReads = o.CheckQuorum && r.chance(1, 4) && (!c.calm || r.chance(1, 4))
 	return o
