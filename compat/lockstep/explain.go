@@ -226,7 +226,8 @@ func ownQuorum(s *Scene) bool {
 
 // refusedAtMatch: a member refuses what it had acknowledged; ours does not ask it again at once.
 func refusedAtMatch(s *Scene) bool {
-	return s.Input.Type == pb.MsgAppResp && s.Input.Reject && count(s.Our, pb.MsgApp) < count(s.Ref, pb.MsgApp)
+	return s.Input.Type == pb.MsgAppResp && s.Input.Reject &&
+		count(s.Our, pb.MsgApp)+count(s.Our, pb.MsgSnap) < count(s.Ref, pb.MsgApp)+count(s.Ref, pb.MsgSnap)
 }
 
 // commitLearnt: a vote request or a refusal told ours what is committed.
