@@ -47,6 +47,7 @@ var Explainers = []Explainer{
 	{ID: "D11", Explains: forwardedTwice},
 	{ID: "D12", Explains: leaderAsks},
 	{ID: "D14", Explains: singleVoterWaits},
+	{ID: "D17", Explains: changeBeforeSnapshot},
 	{ID: "D18", Explains: refusedAtMatch},
 	{ID: "D19", Explains: commitLearnt},
 	{ID: "D20", Explains: handsOver},
@@ -222,6 +223,13 @@ func ownQuorum(s *Scene) bool {
 		return len(out) == 0 && answers(s.Ref) > answers(s.Our)
 	}
 	return (len(out) == 0 || out[0] == s.member) && answers(s.Our) > answers(s.Ref)
+}
+
+// changeBeforeSnapshot: a follower's apply thread applies a configuration change that it was given before
+// a snapshot came.
+func changeBeforeSnapshot(s *Scene) bool {
+	return s.Kind == Thread && s.Ref.Status != nil && s.Our.Status != nil &&
+		s.Ref.Status.Soft.Role == host.Follower && s.Ref.Status.Config != s.Our.Status.Config
 }
 
 // refusedAtMatch: a member refuses what it had acknowledged; ours does not ask it again at once.
