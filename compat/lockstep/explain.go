@@ -128,10 +128,27 @@ func refusedAsImpossible(s *Scene) bool {
 	return s.carriesInput() && len(s.Ref.Errs) == 0 && s.ourErr("raft: bad message")
 }
 
-// ackBelowFloor: an acknowledgement that may stem from a member that was removed and came back.
+// ackBelowFloor: an acknowledgement that may stem from a member that was removed and came back does not
+// count in ours. It may have gone and come in one operation, so what counts is looked at, too.
 func ackBelowFloor(s *Scene) bool {
+	if s.Input.Type != pb.MsgAppResp || s.Input.Reject {
+		return false
+	}
 	floor, gone := s.Lead.gone[s.Input.From]
-	return gone && s.Input.Type == pb.MsgAppResp && !s.Input.Reject && s.Input.Index <= floor
+	return gone && s.Input.Index <= floor ||
+		match(s.Ref, s.Input.From) == s.Input.Index && match(s.Our, s.Input.From) < s.Input.Index
+}
+
+// match returns what the leader knows a member to have.
+func match(o *Outcome, id uint64) uint64 {
+	if o.Status != nil {
+		for _, p := range o.Status.Progress {
+			if p.ID == id {
+				return p.Match
+			}
+		}
+	}
+	return 0
 }
 
 // inheritedQuota: ours drops a proposal because of what the leader inherited uncommitted.
