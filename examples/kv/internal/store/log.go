@@ -89,9 +89,18 @@ func (s *Store) scanLog(lo, hi uint64, visit func(pb.Entry) bool) error {
 
 // Save makes durable what rd wants on disk before its messages leave: the snapshot, the entries and
 // the hard state, in this order and in one batch, which is synced if rd asks for it. The snapshot's
-// content is the state that staging received.
+// content is the state that staging received. One that is not ahead of the applied index gets
+// ErrSnapOutOfDate, and entries that the log has compacted are passed over: neither comes from a sound
+// library, and what is applied must not be undone.
 func (s *Store) Save(rd raft.Ready, staging *Staging) error {
 	snapshot := !raft.IsEmptySnap(rd.Snapshot)
+	start := s.tail.start.index
+	if snapshot {
+		if start = rd.Snapshot.Metadata.Index; start <= s.applied.Index {
+			return raft.ErrSnapOutOfDate
+		}
+	}
+	rd.Entries = entriesAbove(start, rd.Entries)
 	if !snapshot && len(rd.Entries) == 0 && raft.IsEmptyHardState(rd.HardState) {
 		return nil
 	}
@@ -104,7 +113,7 @@ func (s *Store) Save(rd raft.Ready, staging *Staging) error {
 	}
 	last := s.tail.last()
 	if snapshot {
-		last = rd.Snapshot.Metadata.Index
+		last = start
 	}
 	if err := stageEntries(b, last, rd.Entries); err != nil {
 		return err
@@ -143,6 +152,14 @@ func (s *Store) remember(rd raft.Ready) {
 	if !raft.IsEmptyHardState(rd.HardState) {
 		s.hard = rd.HardState
 	}
+}
+
+// entriesAbove returns the entries after index.
+func entriesAbove(index uint64, entries []pb.Entry) []pb.Entry {
+	for len(entries) > 0 && entries[0].Index <= index {
+		entries = entries[1:]
+	}
+	return entries
 }
 
 // stageEntries puts entries into the batch and removes those that they overwrite; last is the last

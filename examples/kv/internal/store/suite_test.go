@@ -1,7 +1,9 @@
 package store
 
 import (
-	"errors"
+	"bytes"
+	"fmt"
+	"math"
 	"sync"
 	"testing"
 
@@ -14,157 +16,210 @@ import (
 	"quorate.example/raft/rafttest"
 )
 
-// suiteStore is a Store behind the face that the suite tests. The suite writes parts one at a time and from
-// several goroutines; a Store gets them as Readys from its loop, so the adapter takes a lock and packs.
-type suiteStore struct {
-	mu sync.Mutex
-	t  testing.TB
-	fs *vfs.MemFS
-	s  *Store
-}
-
-var _ rafttest.Reopener = (*suiteStore)(nil)
-
-const suiteKey = "data"
-
-func openSuiteStore(t testing.TB, fs *vfs.MemFS) (*suiteStore, error) {
-	s, err := Open(Options{FS: fs, Dir: "store", MemberID: 1, Cluster: "suite"})
-	if err != nil {
-		return nil, err
-	}
-	t.Cleanup(func() {
-		s.ReleaseUnclaimed()
-		_ = s.Close()
-	})
-	return &suiteStore{t: t, fs: fs, s: s}, nil
-}
-
-// The store keeps the contract of raft.Storage and of its writers, also through power cuts.
+// Claim: the Store keeps every rule of the storage contract, whether its entries are in memory or have
+// to be read from the disk. Where it is meant to differ, the methods of suiteStorage say how.
 func TestStoreKeepsTheStorageContract(t *testing.T) {
-	rafttest.TestStorage(t, func(t testing.TB) rafttest.Storage {
-		s, err := openSuiteStore(t, vfs.NewCrashableMem())
-		require.NoError(t, err)
-		return s
-	})
-}
-
-// Reopen opens what a power cut leaves of what was synced, and nothing else.
-func (a *suiteStore) Reopen() (rafttest.Storage, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return openSuiteStore(a.t, a.fs.CrashClone(vfs.CrashCloneCfg{}))
-}
-
-func (a *suiteStore) InitialState() (pb.HardState, pb.ConfState, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.s.InitialState()
-}
-
-func (a *suiteStore) Entries(lo, hi, maxSize uint64) ([]pb.Entry, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.s.Entries(lo, hi, maxSize)
-}
-
-func (a *suiteStore) Term(i uint64) (uint64, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.s.Term(i)
-}
-
-func (a *suiteStore) LastIndex() (uint64, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.s.LastIndex()
-}
-
-func (a *suiteStore) FirstIndex() (uint64, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.s.FirstIndex()
-}
-
-// Snapshot returns the content where the Store returns a token for it: the transport streams it.
-func (a *suiteStore) Snapshot() (pb.Snapshot, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.s.snapshot.Index == 0 {
-		return pb.Snapshot{}, nil
+	for name, cacheBytes := range map[string]int{"EntriesInMemory": 0, "EntriesOnDisk": 1} {
+		t.Run(name, func(t *testing.T) {
+			rafttest.TestStorage(t, func(t testing.TB) rafttest.Storage {
+				return newSuiteStorage(t, vfs.NewCrashableMem(), cacheBytes)
+			})
+		})
 	}
-	snap, err := a.s.Snapshot()
+}
+
+// Claim: what the Store gives out as a snapshot is its state as of the applied index, which a
+// compaction never overtakes. It is the one answer that the adapter translates for the suite.
+func TestSnapshotIsNeverBehindTheLogsStart(t *testing.T) {
+	c := newSuiteStorage(t, vfs.NewCrashableMem(), 0)
+	meta := pb.SnapshotMetadata{Index: 7, Term: 3, ConfState: pb.ConfState{Voters: []uint64{1}}}
+	require.NoError(t, c.ApplySnapshot(pb.Snapshot{Data: []byte("state"), Metadata: meta}))
+	require.NoError(t, c.Append([]pb.Entry{{Index: 8, Term: 4}, {Index: 9, Term: 5}}))
+	require.NoError(t, c.Compact(9))
+	snap, err := c.stateAsSnapshot()
+	require.NoError(t, err)
+	meta.Index, meta.Term = 9, 5
+	require.Equal(t, pb.Snapshot{Data: []byte("state"), Metadata: meta}, snap)
+}
+
+var _ rafttest.Reopener = (*suiteStorage)(nil)
+
+// suiteStorage gives a Store the write methods that the suite calls, by way of those that the member's
+// loop calls.
+type suiteStorage struct {
+	t          testing.TB
+	fs         *vfs.MemFS
+	cacheBytes int
+
+	// The suite reads from several goroutines, but a Store belongs to the one that runs the member's
+	// loop. The lock stands for that loop: it lets one call in at a time.
+	mu sync.Mutex
+	s  *Store
+
+	received  pb.SnapshotMetadata // of the last ApplySnapshot since the store was opened
+	compacted uint64              // the last index that a Compact applied, likewise
+}
+
+func newSuiteStorage(t testing.TB, fs *vfs.MemFS, cacheBytes int) *suiteStorage {
+	s, err := Open(Options{Dir: "data", FS: fs, CacheBytes: cacheBytes, SnapshotEntries: 1})
+	require.NoError(t, err)
+	s.opts.KeepEntries = 0 // the suite says itself what to keep
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return &suiteStorage{t: t, fs: fs, cacheBytes: cacheBytes, s: s}
+}
+
+// Reopen opens what the disk holds after a power cut that takes all that was not synced. The store that
+// is given up stays open on its own disk until the test ends.
+func (c *suiteStorage) Reopen() (rafttest.Storage, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return newSuiteStorage(c.t, c.fs.CrashClone(vfs.CrashCloneCfg{}), c.cacheBytes), nil
+}
+
+func (c *suiteStorage) Append(entries []pb.Entry) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.s.Save(raft.Ready{Entries: entries, MustSync: true}, nil)
+}
+
+func (c *suiteStorage) SetHardState(hs pb.HardState) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.s.Save(raft.Ready{HardState: hs, MustSync: true}, nil)
+}
+
+// snapshotRecord is the key of the replicated state under which a snapshot's data is kept.
+const snapshotRecord = "data of the snapshot"
+
+// ApplySnapshot receives a state of one key. In a Store the Data of a snapshot is only the number under
+// which the transport finds the content, so what the suite puts there travels as content.
+func (c *suiteStorage) ApplySnapshot(snap pb.Snapshot) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	staging, err := c.s.NewStaging()
+	if err != nil {
+		return err
+	}
+	defer func() { require.NoError(c.t, staging.Discard()) }()
+	head := len(generationPrefix(0))
+	key := stateKey(0, kindKey, snapshotRecord)[head:]
+	if err := staging.Put(key, append(uint64Bytes(1), snap.Data...)); err != nil {
+		return err
+	}
+	if err := staging.Put(stateKey(0, kindRevision, "")[head:], uint64Bytes(1)); err != nil {
+		return err
+	}
+	if err := c.s.Save(raft.Ready{Snapshot: snap, MustSync: true}, staging); err != nil {
+		return err
+	}
+	c.received, c.compacted = snap.Metadata, 0
+	return nil
+}
+
+// Compact applies the entries up to index first: a Store keeps what it has not applied.
+//
+// By design its compaction does not wait for the disk, since a crash that undoes it costs only space. It
+// is durable with the next synced Save, which the empty record stands for.
+func (c *suiteStorage) Compact(index uint64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.applyTo(index); err != nil {
+		return err
+	}
+	if _, err := c.s.Compact(); err != nil {
+		return err
+	}
+	return c.s.db.LogData(nil, pebble.Sync)
+}
+
+// applyTo applies entries without carrying out what they say: the suite's are no commands.
+func (c *suiteStorage) applyTo(index uint64) error {
+	if index <= c.s.applied.Index {
+		return nil
+	}
+	entries, err := c.s.Entries(c.s.applied.Index+1, index+1, math.MaxUint64)
+	if err != nil {
+		return err
+	}
+	a := c.s.Apply()
+	for _, e := range entries {
+		if err := a.Configuration(e, c.s.applied.ConfState, nil); err != nil {
+			return err
+		}
+	}
+	c.compacted = index
+	return a.Commit()
+}
+
+// Snapshot gives the snapshot that was received last, as the suite wants it even when the log was
+// compacted since. By design a Store does not keep that one: its snapshot is the state, which has moved
+// on to the compacted index. Nothing but index and term is translated, and those are checked first.
+func (c *suiteStorage) Snapshot() (pb.Snapshot, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	snap, err := c.stateAsSnapshot()
+	if err != nil || c.received.Index == 0 || c.compacted == 0 {
+		return snap, err
+	}
+	term, err := c.s.Term(c.compacted)
 	if err != nil {
 		return snap, err
 	}
-	out, err := a.s.Claim(snap)
+	if snap.Metadata.Index != c.compacted || snap.Metadata.Term != term {
+		return snap, fmt.Errorf("snapshot at index %d, term %d, after a compaction to index %d, term %d",
+			snap.Metadata.Index, snap.Metadata.Term, c.compacted, term)
+	}
+	snap.Metadata.Index, snap.Metadata.Term = c.received.Index, c.received.Term
+	return snap, nil
+}
+
+// stateAsSnapshot is the Store's own snapshot, with the content in place of its number.
+func (c *suiteStorage) stateAsSnapshot() (pb.Snapshot, error) {
+	snap, err := c.s.Snapshot()
 	if err != nil {
 		return snap, err
 	}
-	defer out.Close()
-	snap.Data, snap.Metadata = nil, a.s.snapshot
-	err = out.Each(func(key, value []byte) error {
-		if string(key) == suiteKey {
-			snap.Data = append([]byte(nil), value...)
+	out, err := c.s.Claim(snap)
+	if err != nil {
+		return snap, err
+	}
+	defer func() { require.NoError(c.t, out.Close()) }()
+	snap.Data = nil
+	want := stateKey(0, kindKey, snapshotRecord)[len(generationPrefix(0)):]
+	return snap, out.Each(func(key, value []byte) error {
+		if bytes.Equal(key, want) {
+			snap.Data = bytes.Clone(value[8:])
 		}
 		return nil
 	})
-	return snap, err
 }
 
-// Append leaves out what is compacted, which the library never hands to a host.
-func (a *suiteStore) Append(entries []pb.Entry) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for len(entries) > 0 && entries[0].Index < a.s.tail.first() {
-		entries = entries[1:]
-	}
-	return a.s.Save(raft.Ready{Entries: entries, MustSync: true}, nil)
+func (c *suiteStorage) InitialState() (pb.HardState, pb.ConfState, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.s.InitialState()
 }
 
-func (a *suiteStore) SetHardState(st pb.HardState) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.s.Save(raft.Ready{HardState: st, MustSync: true}, nil)
+func (c *suiteStorage) Entries(lo, hi, maxSize uint64) ([]pb.Entry, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.s.Entries(lo, hi, maxSize)
 }
 
-// ApplySnapshot receives and installs as the loop does; an older one never comes out of the library.
-func (a *suiteStore) ApplySnapshot(snap pb.Snapshot) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if snap.Metadata.Index <= a.s.snapshot.Index {
-		return raft.ErrSnapOutOfDate
-	}
-	staging, err := a.s.NewStaging()
-	if err != nil {
-		return err
-	}
-	if err := staging.Put([]byte(suiteKey), snap.Data); err != nil {
-		return err
-	}
-	return a.s.Save(raft.Ready{Snapshot: snap, MustSync: true}, staging)
+func (c *suiteStorage) Term(i uint64) (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.s.Term(i)
 }
 
-// Compact drops the log up to i by the Store's own Compact, which goes by what is applied: to compact says
-// that it is. To the suite the snapshot stays the one that was installed, so that is put back.
-func (a *suiteStore) Compact(i uint64) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	s := a.s
-	if i < s.tail.first() {
-		return raft.ErrCompacted
-	}
-	term, _ := s.tail.term(i)
-	s.applied.Index, s.applied.Term = i, term
-	installed := s.snapshot
-	s.opts.SnapshotEntries, s.opts.KeepEntries = 1, 0
-	if _, err := s.Compact(); err != nil {
-		return err
-	}
-	s.snapshot = installed
-	b := s.db.NewBatch()
-	defer b.Close()
-	if err := errors.Join(stageMessage(b, keyApplied, &s.applied), stageMessage(b, keySnapshot, &installed)); err != nil {
-		return err
-	}
-	return b.Commit(pebble.Sync)
+func (c *suiteStorage) FirstIndex() (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.s.FirstIndex()
+}
+
+func (c *suiteStorage) LastIndex() (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.s.LastIndex()
 }
