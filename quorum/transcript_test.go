@@ -22,6 +22,9 @@ func transcripts(t *testing.T, name string) string {
 	}
 	dir := filepath.Join(shared, "transcripts", name)
 	if _, err := os.Stat(dir); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("CI needs the transcripts at %s", dir)
+		}
 		t.Skipf("no transcripts at %s; QUORATE_SHARED can name the directory that holds transcripts/", dir)
 	}
 	return dir
