@@ -5,14 +5,32 @@ import pb "quorate.example/raft/raftpb"
 // What the host's log writer and state machine report. With synchronous writes Advance reports it for
 // them.
 
-// onAppendDurable notes what was written: entries, and maybe a snapshot. It was handed out in this
-// term, so nothing can have overwritten the entries since.
+// onAppendDurable is the log writer's report as a message.
 func (r *raft) onAppendDurable(m pb.Message) error {
-	if m.Index != 0 {
-		r.log.stableTo(entryID{term: m.LogTerm, index: m.Index})
-	}
-	r.snapshotDurable(m.Snapshot)
+	r.written(writeReport{term: m.Term, id: entryID{term: m.LogTerm, index: m.Index}, snapshot: m.Snapshot})
 	return nil
+}
+
+// written notes what was written: entries, and maybe a snapshot. Entries that were handed out in
+// another term may have been overwritten since; a snapshot cannot have been.
+func (r *raft) written(w writeReport) {
+	if w.id.index != 0 && w.term == r.term {
+		r.log.stableTo(w.id)
+	}
+	r.snapshotDurable(w.snapshot)
+}
+
+// stepOwn steps what this member tells itself now that it is durable. A step may queue more of it, but
+// only for the next Ready.
+func (r *raft) stepOwn() {
+	o := &r.out
+	n := o.ownTaken
+	for i := 0; i < n; i++ {
+		r.stepLocal(o.own[i])
+	}
+	rest := copy(o.own, o.own[n:])
+	clear(o.own[rest:])
+	o.own, o.ownTaken = o.own[:rest], 0
 }
 
 // snapshotDurable notes that s, if there is one, is on disk, and so all of it is applied.
@@ -26,17 +44,21 @@ func (r *raft) snapshotDurable(s *pb.Snapshot) {
 	}
 }
 
-// onApplied notes how far the host has applied.
+// onApplied is the state machine's report as a message.
 func (r *raft) onApplied(m pb.Message) error {
-	if n := len(m.Entries); n > 0 {
-		i := m.Entries[n-1].Index
-		if i > r.log.apply.handed {
-			return badMessage(m, "Entries", i, "entries that were handed out")
-		}
-		r.appliedTo(i, entsSize(m.Entries))
-		r.releaseQuota(m.Entries)
+	if n := len(m.Entries); n > 0 && m.Entries[n-1].Index > r.log.apply.handed {
+		return badMessage(m, "Entries", m.Entries[n-1].Index, "entries that were handed out")
 	}
+	r.applied(m.Entries)
 	return nil
+}
+
+// applied notes that the host has applied ents.
+func (r *raft) applied(ents []pb.Entry) {
+	if n := len(ents); n > 0 {
+		r.appliedTo(ents[n-1].Index, entsSize(ents))
+		r.releaseQuota(ents)
+	}
 }
 
 // appliedTo notes that everything up to i is applied, size bytes of it now. A leader leaves an

@@ -10,15 +10,36 @@ import (
 // the first is counted in RejectHint, which nobody reads in a proposal.
 const maxForwards = 8
 
-// onProposal appends what is proposed to the leader.
-func (r *raft) onProposal(m pb.Message) error {
+// mayPropose says why a leader takes no proposals now.
+func (r *raft) mayPropose() error {
 	switch {
-	case len(m.Entries) == 0:
-		return badMessage(m, "Entries", "empty", "at least one")
 	case r.peers.Get(r.id) == nil:
 		return ErrProposalDropped // removed, and leads only until it is replaced
 	case r.leadership.transferee != None:
 		return ErrProposalDropped // or the target would never catch up
+	}
+	return nil
+}
+
+// propose appends one entry with data to the leader's log: onProposal without a message.
+func (r *raft) propose(data []byte) error {
+	if err := r.mayPropose(); err != nil {
+		return err
+	}
+	if !r.appendEntries(pb.Entry{Data: data}) {
+		return ErrProposalDropped
+	}
+	r.replicateToAll()
+	return nil
+}
+
+// onProposal appends what is proposed to the leader.
+func (r *raft) onProposal(m pb.Message) error {
+	if len(m.Entries) == 0 {
+		return badMessage(m, "Entries", "empty", "at least one")
+	}
+	if err := r.mayPropose(); err != nil {
+		return err
 	}
 	ents, confIndex, refusal, err := r.gateConfChanges(m)
 	if err != nil {
@@ -82,7 +103,7 @@ func (r *raft) appendEntries(ents ...pb.Entry) bool {
 	r.leadership.uncommitted = pending + size
 	r.log.append(r.term, ents...)
 	// The leader acknowledges to itself like everybody else: when it is durable.
-	r.send(pb.Message{To: r.id, Type: pb.MsgAppResp, Index: r.log.last()})
+	r.acknowledge(r.id, r.log.last())
 	return true
 }
 

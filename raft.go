@@ -148,7 +148,7 @@ func (r *raft) passesGate(m pb.Message) bool {
 func (r *raft) answerStale(m pb.Message) {
 	switch {
 	case (m.Type == pb.MsgHeartbeat || m.Type == pb.MsgApp) && (r.cfg.CheckQuorum || r.cfg.PreVote):
-		r.send(pb.Message{To: m.From, Type: pb.MsgAppResp})
+		r.acknowledge(m.From, 0)
 	case m.Type == pb.MsgPreVote:
 		known := r.committedHint()
 		r.send(pb.Message{To: m.From, Term: r.term, Type: pb.MsgPreVoteResp, Reject: true,

@@ -12,7 +12,14 @@ type RawNode struct {
 	async     bool
 	softState SoftState    // as the host knows it
 	hardState pb.HardState // as the host knows it
-	onAdvance []pb.Message // what this member tells itself when the host calls Advance
+	onAdvance onAdvance
+}
+
+// onAdvance is what Advance reports for the Ready that the host has, beside raft.out.own.
+type onAdvance struct {
+	write   writeReport // if written
+	applied []pb.Entry
+	written bool
 }
 
 // NewRawNode returns a member with the state that config.Storage holds. The error says which field of
@@ -52,6 +59,11 @@ func (rn *RawNode) Campaign() error { return rn.input(pb.Message{Type: pb.MsgHup
 // Propose asks for data to be appended to the log. The library keeps data until the entry is applied;
 // the caller must not change it. A nil error does not mean that it will be committed.
 func (rn *RawNode) Propose(data []byte) error {
+	if r := rn.raft; r.state == StateLeader && !r.halted {
+		err := r.propose(data)
+		r.checkStorage()
+		return err
+	}
 	return rn.input(pb.Message{Type: pb.MsgProp, From: rn.raft.id, Entries: []pb.Entry{{Data: data}}})
 }
 
@@ -116,8 +128,8 @@ func (rn *RawNode) HasReady() bool { return rn.due() != 0 }
 
 // Ready returns what is to be done, and takes it as accepted: the host must do it all. With synchronous
 // writes the next call must come after Advance.
-func (rn *RawNode) Ready() Ready {
-	rd := rn.take(rn.due())
+func (rn *RawNode) Ready() (rd Ready) {
+	rn.take(&rd, rn.due())
 	rn.raft.checkStorage()
 	if rn.raft.halted {
 		return Ready{}
@@ -128,16 +140,18 @@ func (rn *RawNode) Ready() Ready {
 // Advance tells that the last Ready is saved, sent and applied. It is not called with
 // Config.AsyncStorageWrites.
 func (rn *RawNode) Advance(_ Ready) {
-	if rn.raft.halted {
+	r := rn.raft
+	if r.halted {
 		return
 	}
-	// A step may queue more of these only for the next Ready.
-	for i := range rn.onAdvance {
-		rn.raft.stepLocal(rn.onAdvance[i])
+	r.stepOwn()
+	done := &rn.onAdvance
+	if done.written {
+		r.written(done.write)
 	}
-	clear(rn.onAdvance)
-	rn.onAdvance = rn.onAdvance[:0]
-	rn.raft.checkStorage()
+	r.applied(done.applied)
+	*done = onAdvance{}
+	r.checkStorage()
 }
 
 // Status returns the state of this member, with what a leader knows of the others. It allocates.

@@ -80,16 +80,15 @@ func (rn *RawNode) due() due {
 	if len(r.reads) > 0 {
 		d |= dueReads
 	}
-	if len(r.out.now) > 0 || len(r.out.later) > 0 {
+	if r.out.waits() {
 		d |= dueMessages
 	}
 	return d
 }
 
 // take builds the Ready for d and notes that the host has it.
-func (rn *RawNode) take(d due) Ready {
+func (rn *RawNode) take(rd *Ready, d due) {
 	r := rn.raft
-	var rd Ready
 	if d&dueSoftState != 0 {
 		soft := r.softState()
 		rn.softState = soft
@@ -98,10 +97,12 @@ func (rn *RawNode) take(d due) Ready {
 	if d&dueEntries != 0 {
 		rd.Entries = r.log.tail.waiting()
 	}
-	rd.MustSync = MustSync(r.hardState(), rn.hardState, len(rd.Entries))
 	if d&dueHardState != 0 {
 		rd.HardState = r.hardState()
+		rd.MustSync = MustSync(rd.HardState, rn.hardState, len(rd.Entries))
 		rn.hardState = rd.HardState
+	} else {
+		rd.MustSync = len(rd.Entries) > 0
 	}
 	if d&dueSnapshot != 0 {
 		rd.Snapshot = *r.log.tail.snapshot
@@ -113,67 +114,66 @@ func (rn *RawNode) take(d due) Ready {
 		rd.ReadStates, r.reads = r.reads, nil
 	}
 	if rn.async {
-		rn.takeAsync(&rd)
+		rn.takeAsync(rd)
 	} else {
-		rn.takeSync(&rd)
+		rn.takeSync(rd)
 	}
 	r.log.tail.handOut()
 	if len(rd.CommittedEntries) > 0 {
 		r.log.handOutCommitted(rd.CommittedEntries, !rn.async)
 	}
-	return rd
 }
 
 // takeSync puts both lanes into the Ready: the host saves before it sends anything. What this member
 // tells itself once it is durable and applied is kept for Advance.
 func (rn *RawNode) takeSync(rd *Ready) {
 	r := rn.raft
-	later := r.out.later
-	rd.Messages = r.takeNow(len(later))
-	for _, m := range later {
-		if m.To == r.id {
-			rn.onAdvance = append(rn.onAdvance, m)
-		} else {
-			rd.Messages = append(rd.Messages, m)
-		}
+	later := r.out.later.waiting()
+	if len(later) > 0 && !r.out.now.waits() && len(r.out.marks) == 0 {
+		rd.Messages = r.out.later.take(0)
+	} else {
+		rd.Messages = append(r.takeNow(len(later)), later...)
+		r.out.later.forget()
 	}
-	clear(later)
-	r.out.later = later[:0]
-	if len(rd.Messages) == 0 {
-		rd.Messages = nil
-	}
+	r.out.used = true
+	r.out.ownTaken = len(r.out.own)
 	if rn.writesLog(rd) {
-		rn.onAdvance = append(rn.onAdvance, r.appendReport(rd))
+		rn.onAdvance.written, rn.onAdvance.write = true, r.writeReport(rd)
 	}
-	if len(rd.CommittedEntries) > 0 {
-		rn.onAdvance = append(rn.onAdvance, r.applyReport(rd))
-	}
+	rn.onAdvance.applied = rd.CommittedEntries
 }
 
 // takeAsync turns what is to be saved and applied into messages for the host's threads, with what
 // they are to send when they are done.
 func (rn *RawNode) takeAsync(rd *Ready) {
 	r := rn.raft
-	rd.Messages = r.takeNow(2)
-	if len(rd.Entries) > 0 || !IsEmptyHardState(rd.HardState) || !IsEmptySnap(rd.Snapshot) || len(r.out.later) > 0 {
+	writes := len(rd.Entries) > 0 || !IsEmptyHardState(rd.HardState) || !IsEmptySnap(rd.Snapshot) || r.out.later.waits()
+	applies := len(rd.CommittedEntries) > 0
+	rd.Messages = r.takeNow(count(writes) + count(applies))
+	if writes {
 		m := pb.Message{Type: pb.MsgStorageAppend, To: LocalAppendThread, From: r.id, Entries: rd.Entries,
 			Term: rd.HardState.Term, Vote: rd.HardState.Vote, Commit: rd.HardState.Commit}
 		if !IsEmptySnap(rd.Snapshot) {
 			m.Snapshot = r.log.tail.snapshot
 		}
-		m.Responses, r.out.later = r.out.later, nil
 		if rn.writesLog(rd) {
-			m.Responses = append(m.Responses, r.appendReport(rd))
+			*r.out.later.next() = r.writeReport(rd).message(r.id)
 		}
+		m.Responses = r.out.later.take(0)
 		rd.Messages = append(rd.Messages, m)
 	}
-	if len(rd.CommittedEntries) > 0 {
+	if applies {
+		*r.out.later.next() = r.applyReport(rd)
 		rd.Messages = append(rd.Messages, pb.Message{Type: pb.MsgStorageApply, To: LocalApplyThread,
-			From: r.id, Entries: rd.CommittedEntries, Responses: []pb.Message{r.applyReport(rd)}})
+			From: r.id, Entries: rd.CommittedEntries, Responses: r.out.later.take(0)})
 	}
-	if len(rd.Messages) == 0 {
-		rd.Messages = nil
+}
+
+func count(b bool) int {
+	if b {
+		return 1
 	}
+	return 0
 }
 
 // writesLog reports whether the log writer has something to report: entries or a snapshot, of this
@@ -182,18 +182,30 @@ func (rn *RawNode) writesLog(rd *Ready) bool {
 	return len(rn.raft.log.tail.entries) > 0 || !IsEmptySnap(rd.Snapshot)
 }
 
-// appendReport is what the log writer says when rd is durable: the log up to here is. It carries the
-// term of now, and is void in a later one, in which the entries may have been replaced.
-func (r *raft) appendReport(rd *Ready) pb.Message {
-	m := pb.Message{Type: pb.MsgStorageAppendResp, To: r.id, From: LocalAppendThread, Term: r.term}
+// writeReport is what the log writer says when a Ready is durable: the log up to id is, and the
+// snapshot. It was made in a term, and is void in a later one, in which the entries may have been
+// replaced.
+type writeReport struct {
+	term     uint64
+	id       entryID // zero if there is nothing but a snapshot
+	snapshot *pb.Snapshot
+}
+
+func (r *raft) writeReport(rd *Ready) writeReport {
+	w := writeReport{term: r.term}
 	if len(r.log.tail.entries) > 0 {
-		last := r.log.lastID()
-		m.Index, m.LogTerm = last.index, last.term
+		w.id = r.log.lastID()
 	}
 	if !IsEmptySnap(rd.Snapshot) {
-		m.Snapshot = r.log.tail.snapshot
+		w.snapshot = r.log.tail.snapshot
 	}
-	return m
+	return w
+}
+
+// message returns w as the message that it is with asynchronous writes.
+func (w writeReport) message(to uint64) pb.Message {
+	return pb.Message{Type: pb.MsgStorageAppendResp, To: to, From: LocalAppendThread, Term: w.term,
+		Index: w.id.index, LogTerm: w.id.term, Snapshot: w.snapshot}
 }
 
 // applyReport is what the state machine says when it has applied rd's committed entries.

@@ -28,11 +28,8 @@ func (r *raft) replicate(p *tracker.Peer, always bool) bool {
 		return r.sendSnapshot(p)
 	}
 	if r.cfg.EagerAppends || p.State == tracker.StateProbe {
-		m, ok := r.nextAppend(p, always)
-		if ok {
-			r.send(m)
-		}
-		return ok
+		p.Queued = 0 // the next mark comes after this message
+		return r.nextAppend(p, always)
 	}
 	if !always && (p.Next > r.log.last() || p.Inflights.Full()) {
 		return false
@@ -59,8 +56,8 @@ func (r *raft) beyondLog(p *tracker.Peer) bool {
 	return p.Next <= r.log.apply.handed && p.Next < r.log.first()
 }
 
-// nextAppend builds the next append for p and moves p on; ok is false if there is nothing to send.
-func (r *raft) nextAppend(p *tracker.Peer, always bool) (m pb.Message, ok bool) {
+// nextAppend sends the next append to p and moves p on. It reports false if there is nothing to send.
+func (r *raft) nextAppend(p *tracker.Peer, always bool) bool {
 	prev := p.Next - 1
 	prevTerm, err := r.log.term(prev)
 	var ents []pb.Entry
@@ -68,10 +65,10 @@ func (r *raft) nextAppend(p *tracker.Peer, always bool) (m pb.Message, ok bool) 
 		ents, err = r.log.after(prev, r.cfg.MaxSizePerMsg)
 	}
 	if err != nil {
-		return pb.Message{}, false // compacted since we looked: the next heartbeat response asks again
+		return false // compacted since we looked: the next heartbeat response asks again
 	}
 	if len(ents) == 0 && !always {
-		return pb.Message{}, false
+		return false
 	}
 	if len(ents) > 0 {
 		assert(ents[0].Index == p.Next, "an append starts where the member's log ends")
@@ -79,8 +76,10 @@ func (r *raft) nextAppend(p *tracker.Peer, always bool) (m pb.Message, ok bool) 
 	}
 	p.SentEntries(len(ents), payloadsSize(ents))
 	p.SentCommit(r.log.committed)
-	return pb.Message{Type: pb.MsgApp, To: p.ID, From: r.id, Term: r.term, Index: prev,
-		LogTerm: prevTerm, Entries: ents, Commit: r.log.committed}, true
+	m := r.out.now.next()
+	m.Type, m.To, m.From, m.Term = pb.MsgApp, p.ID, r.id, r.term
+	m.Index, m.LogTerm, m.Entries, m.Commit = prev, prevTerm, ents, r.log.committed
+	return true
 }
 
 // ---- the leader hears answers
@@ -195,19 +194,20 @@ func (r *raft) heartbeatAll() {
 		switch {
 		case p.ID == r.id:
 		case r.cfg.EagerAppends:
-			r.send(r.heartbeat(p))
+			r.heartbeat(p)
 		default:
 			r.out.markHeartbeat(p)
 		}
 	}
 }
 
-// heartbeat builds a heartbeat for p. It must not tell a commit index that p's log may not reach.
-func (r *raft) heartbeat(p *tracker.Peer) pb.Message {
+// heartbeat sends p a heartbeat. It must not tell a commit index that p's log may not reach.
+func (r *raft) heartbeat(p *tracker.Peer) {
 	commit := min(p.Match, r.log.committed)
 	p.SentCommit(commit)
-	return pb.Message{Type: pb.MsgHeartbeat, To: p.ID, From: r.id, Term: r.term,
-		Commit: commit, Context: r.readContext()}
+	m := r.out.now.next()
+	m.Type, m.To, m.From, m.Term = pb.MsgHeartbeat, p.ID, r.id, r.term
+	m.Commit, m.Context = commit, r.readContext()
 }
 
 // onHeartbeatResponse: the member is there, so a stalled stream goes on, and reads may be confirmed.
@@ -243,7 +243,7 @@ func (r *raft) onAppend(m pb.Message) error {
 			return err
 		}
 		// What is committed is never taken back: tell the leader to go on from there.
-		r.send(pb.Message{To: m.From, Type: pb.MsgAppResp, Index: r.log.committed})
+		r.acknowledge(m.From, r.log.committed)
 		return nil
 	}
 	if !r.log.matches(prev) {
@@ -258,7 +258,7 @@ func (r *raft) onAppend(m pb.Message) error {
 	}
 	end := prev.index + uint64(len(m.Entries))
 	r.log.commitTo(min(m.Commit, end))
-	r.send(pb.Message{To: m.From, Type: pb.MsgAppResp, Index: end})
+	r.acknowledge(m.From, end)
 	return nil
 }
 

@@ -119,7 +119,7 @@ func (r *raft) onSnapshot(m pb.Message) error {
 	if taken {
 		index = r.log.last()
 	}
-	r.send(pb.Message{To: m.From, Type: pb.MsgAppResp, Index: index})
+	r.acknowledge(m.From, index)
 	return nil
 }
 
