@@ -55,7 +55,7 @@ func (r *raft) tick() {
 	}
 	if r.clock.sinceContact >= r.clock.timeout && r.mayLead() {
 		r.clock.sinceContact = 0
-		r.stepLocal(pb.Message{Type: pb.MsgHup, From: r.id})
+		r.stepLocal(&pb.Message{Type: pb.MsgHup, From: r.id})
 	}
 }
 
@@ -66,7 +66,7 @@ func (r *raft) tickLeader() {
 	if r.clock.sinceContact >= r.cfg.ElectionTick {
 		r.clock.sinceContact = 0
 		if r.cfg.CheckQuorum {
-			r.stepLocal(pb.Message{Type: pb.MsgCheckQuorum, From: r.id})
+			r.stepLocal(&pb.Message{Type: pb.MsgCheckQuorum, From: r.id})
 		}
 		// Thesis 3.10: a target that did not take over in an election timeout is given up.
 		if r.state == StateLeader {
@@ -79,12 +79,12 @@ func (r *raft) tickLeader() {
 	r.tickSnapshots()
 	if r.clock.sinceBeat >= r.cfg.HeartbeatTick {
 		r.clock.sinceBeat = 0
-		r.stepLocal(pb.Message{Type: pb.MsgBeat, From: r.id})
+		r.stepLocal(&pb.Message{Type: pb.MsgBeat, From: r.id})
 	}
 }
 
 // stepLocal steps a message that this member makes itself and that cannot fail.
-func (r *raft) stepLocal(m pb.Message) {
+func (r *raft) stepLocal(m *pb.Message) {
 	if err := r.step(m); err != nil {
 		r.logger.debug("own message was refused", logText("type", m.Type.String()), logErr(err))
 	}

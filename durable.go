@@ -6,18 +6,28 @@ import pb "quorate.example/raft/raftpb"
 // them.
 
 // onAppendDurable is the log writer's report as a message.
-func (r *raft) onAppendDurable(m pb.Message) error {
-	r.written(writeReport{term: m.Term, id: entryID{term: m.LogTerm, index: m.Index}, snapshot: m.Snapshot})
+func (r *raft) onAppendDurable(m *pb.Message) error {
+	r.written(&writeReport{term: m.Term, id: entryID{term: m.LogTerm, index: m.Index}, snapshot: m.Snapshot})
 	return nil
 }
 
 // written notes what was written: entries, and maybe a snapshot. Entries that were handed out in
 // another term may have been overwritten since; a snapshot cannot have been.
-func (r *raft) written(w writeReport) {
+func (r *raft) written(w *writeReport) {
 	if w.id.index != 0 && w.term == r.term {
 		r.log.stableTo(w.id)
 	}
-	r.snapshotDurable(w.snapshot)
+	if w.snapshot != nil {
+		r.snapshotDurable(w.snapshot)
+	}
+}
+
+// onOwnAck is the leader's acknowledgement to itself, in the term of the leadership.
+func (r *raft) onOwnAck(index uint64) {
+	if p := r.peers.Get(r.id); p != nil && r.state == StateLeader {
+		p.RecentActive = true
+		r.onAppendAck(p, index)
+	}
 }
 
 // stepOwn steps what this member tells itself now that it is durable. A step may queue more of it, but
@@ -26,7 +36,7 @@ func (r *raft) stepOwn() {
 	o := &r.out
 	n := o.ownTaken
 	for i := 0; i < n; i++ {
-		r.stepLocal(o.own[i])
+		r.stepLocal(&o.own[i])
 	}
 	rest := copy(o.own, o.own[n:])
 	clear(o.own[rest:])
@@ -45,7 +55,7 @@ func (r *raft) snapshotDurable(s *pb.Snapshot) {
 }
 
 // onApplied is the state machine's report as a message.
-func (r *raft) onApplied(m pb.Message) error {
+func (r *raft) onApplied(m *pb.Message) error {
 	if n := len(m.Entries); n > 0 && m.Entries[n-1].Index > r.log.apply.handed {
 		return badMessage(m, "Entries", m.Entries[n-1].Index, "entries that were handed out")
 	}
@@ -69,7 +79,7 @@ func (r *raft) appliedTo(i, size uint64) {
 		return
 	}
 	leave := pb.Message{Type: pb.MsgProp, Entries: []pb.Entry{{Type: pb.EntryConfChangeV2}}}
-	if err := r.step(leave); err != nil {
+	if err := r.step(&leave); err != nil {
 		r.logger.debug("does not leave the joint configuration yet", logErr(err))
 	}
 }

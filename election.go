@@ -50,7 +50,7 @@ func (r *raft) mayCampaign() bool {
 	return true
 }
 
-func (r *raft) onHup(m pb.Message) error {
+func (r *raft) onHup(m *pb.Message) error {
 	if !r.mayCampaign() {
 		return nil
 	}
@@ -67,7 +67,7 @@ func (r *raft) onHup(m pb.Message) error {
 }
 
 // onTimeoutNow campaigns at once, since the leader wants this member to take over.
-func (r *raft) onTimeoutNow(pb.Message) error {
+func (r *raft) onTimeoutNow(*pb.Message) error {
 	if r.mayCampaign() {
 		r.campaign(forTransfer)
 	}
@@ -126,7 +126,7 @@ func (r *raft) committedHint() entryID {
 
 // learnCommit commits what m tells to be committed, if it is in this log, and reports whether there is
 // a configuration change in it.
-func (r *raft) learnCommit(m pb.Message) (confChange bool) {
+func (r *raft) learnCommit(m *pb.Message) (confChange bool) {
 	id := entryID{term: m.RejectHint, index: m.Commit}
 	before := r.log.committed
 	if id.term == 0 || id.index <= before || r.state == StateLeader || !r.deviates(d19VotesTellCommit) ||
@@ -147,7 +147,7 @@ func (r *raft) inLease() bool {
 }
 
 // refusesInLease reports whether a vote request is to be ignored for the leader's sake.
-func (r *raft) refusesInLease(m pb.Message) bool {
+func (r *raft) refusesInLease(m *pb.Message) bool {
 	if !r.inLease() || string(m.Context) == string(campaignTransfer) {
 		return false
 	}
@@ -157,7 +157,7 @@ func (r *raft) refusesInLease(m pb.Message) bool {
 
 // onVoteRequest grants or refuses a vote or a pre-vote. Learners answer too: one that was promoted
 // may not know it yet, and its vote be needed.
-func (r *raft) onVoteRequest(m pb.Message) error {
+func (r *raft) onVoteRequest(m *pb.Message) error {
 	answer := pb.MsgVoteResp
 	if m.Type == pb.MsgPreVote {
 		answer = pb.MsgPreVoteResp
@@ -182,7 +182,7 @@ func (r *raft) onVoteRequest(m pb.Message) error {
 
 // mayVoteFor reports whether the vote of m's term is free for m's sender (thesis 3.4): one vote a
 // term, none to others while a leader is known. A pre-vote for a later term binds nobody.
-func (r *raft) mayVoteFor(m pb.Message) bool {
+func (r *raft) mayVoteFor(m *pb.Message) bool {
 	switch {
 	case r.lostEntries():
 		return false
@@ -195,7 +195,7 @@ func (r *raft) mayVoteFor(m pb.Message) bool {
 }
 
 // onBallot counts an answer to this campaign.
-func (r *raft) onBallot(m pb.Message) error {
+func (r *raft) onBallot(m *pb.Message) error {
 	if m.Reject && r.learnCommit(m) {
 		// Whoever this member asked may not be the ones to ask any more.
 		r.becomeFollower(r.term, None)
@@ -217,14 +217,14 @@ func (r *raft) onBallot(m pb.Message) error {
 }
 
 // candidateMeetsLeader ends a campaign: somebody leads this term already.
-func (r *raft) candidateMeetsLeader(m pb.Message) error {
+func (r *raft) candidateMeetsLeader(m *pb.Message) error {
 	r.becomeFollower(m.Term, m.From)
-	return rules[StateFollower][m.Type](r, m)
+	return r.asFollower(m)
 }
 
 // onForgetLeader makes a follower forget whom it follows, and so free to vote. With lease reads it
 // must not: the leader counts on this member's silence.
-func (r *raft) onForgetLeader(pb.Message) error {
+func (r *raft) onForgetLeader(*pb.Message) error {
 	if r.cfg.ReadOnlyOption != ReadOnlyLeaseBased {
 		r.lead = None
 	}
@@ -232,7 +232,7 @@ func (r *raft) onForgetLeader(pb.Message) error {
 }
 
 // onCheckQuorum steps down when no quorum was heard from since the last check (thesis 6.2).
-func (r *raft) onCheckQuorum(pb.Message) error {
+func (r *raft) onCheckQuorum(*pb.Message) error {
 	if !r.peers.QuorumActive() {
 		r.logger.warn("steps down: no quorum was active", logUint("term", r.term))
 		r.becomeFollower(r.term, None)

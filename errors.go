@@ -39,7 +39,7 @@ var (
 )
 
 // badMessage returns an error that says which field of m is wrong.
-func badMessage(m pb.Message, field string, value any, allowed string) error {
+func badMessage(m *pb.Message, field string, value any, allowed string) error {
 	return fmt.Errorf("%w: %s from %d: %s is %v; allowed: %s",
 		ErrBadMessage, m.Type, m.From, field, value, allowed)
 }

@@ -19,9 +19,10 @@ const huge = math.MaxUint64
 
 // subject is a member in some role, in a group with a little history: terms 1 and 2, four entries.
 type subject struct {
-	name string
-	id   uint64
-	make func(t *testing.T) *group
+	name      string
+	id        uint64
+	make      func(t *testing.T) *group
+	restarted bool
 }
 
 func settled(t *testing.T) *group {
@@ -42,11 +43,11 @@ func subjects() []subject {
 		}
 	}
 	return []subject{
-		{"leader", 1, settled},
-		{"follower", 2, settled},
-		{"candidate", 3, campaigns()},
-		{"preCandidate", 3, campaigns(preVote)},
-		{"learner", 4, settled},
+		{"leader", 1, settled, false},
+		{"follower", 2, settled, false},
+		{"candidate", 3, campaigns(), true},
+		{"preCandidate", 3, campaigns(preVote), true},
+		{"learner", 4, settled, false},
 	}
 }
 

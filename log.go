@@ -42,7 +42,7 @@ func newLog(storage Storage, applyLimit uint64) (raftLog, error) {
 		committed: first - 1,
 		apply:     applyState{applied: first - 1, handed: first - 1, limit: max(applyLimit, 1)},
 		tail:      logTail{base: last, handed: last},
-		terms:     termRuns{end: last},
+		terms:     noTerms(last),
 	}, nil
 }
 
@@ -80,6 +80,14 @@ func (l *raftLog) lastID() entryID {
 // term returns the term of entry i, or of the snapshot that ends at i. The error is ErrCompacted or
 // ErrUnavailable.
 func (l *raftLog) term(i uint64) (uint64, error) {
+	if t := &l.terms; i >= t.newest.first && i <= t.end {
+		return t.newest.term, nil
+	}
+	return l.olderTerm(i)
+}
+
+// olderTerm is term where the newest run, which is nearly always the one asked for, does not tell.
+func (l *raftLog) olderTerm(i uint64) (uint64, error) {
 	if i > l.last() {
 		return 0, ErrUnavailable
 	}
@@ -120,8 +128,9 @@ func (l *raftLog) upToDate(id entryID) bool {
 
 // known returns how many entries at the start of ents the log holds already.
 func (l *raftLog) known(ents []pb.Entry) int {
+	last := l.last()
 	for i := range ents {
-		if !l.matches(idOf(&ents[i])) {
+		if e := &ents[i]; e.Index > last || !l.matches(idOf(e)) {
 			return i
 		}
 	}
@@ -130,17 +139,20 @@ func (l *raftLog) known(ents []pb.Entry) int {
 
 // replace makes ents the end of the log; what stood at their indexes and above is gone.
 func (l *raftLog) replace(ents []pb.Entry) {
-	assert(ents[0].Index > l.committed, "committed entries are never overwritten")
-	l.terms.truncate(ents[0].Index - 1)
+	before := ents[0].Index - 1
+	assert(before >= l.committed, "committed entries are never overwritten")
+	if before < l.terms.end {
+		l.terms.truncate(before)
+	}
 	l.tail.replace(ents)
 	l.noteTerms(ents)
 }
 
 // append gives ents, which follow the last entry, the indexes they get and the given term, and adds
 // them. The caller's ents are not changed.
-func (l *raftLog) append(term uint64, ents ...pb.Entry) {
+func (l *raftLog) append(term uint64, ents []pb.Entry) {
 	i := l.last()
-	added := l.tail.append(ents...)
+	added := l.tail.append(ents)
 	for k := range added {
 		i++
 		added[k].Term, added[k].Index = term, i
@@ -148,10 +160,16 @@ func (l *raftLog) append(term uint64, ents ...pb.Entry) {
 	l.noteTerms(added)
 }
 
-// noteTerms records the terms of entries that were just put at the end.
+// noteTerms records the terms of entries that were just put at the end. Since terms never fall, entries
+// are of the newest term if the last one is.
 func (l *raftLog) noteTerms(ents []pb.Entry) {
-	if ents[0].Index == l.terms.end+1 && len(l.terms.runs) == 0 {
-		l.terms.reset(idOf(&ents[0]))
+	first, last := idOf(&ents[0]), idOf(&ents[len(ents)-1])
+	if first.index != l.terms.end+1 || l.terms.empty() {
+		l.terms.reset(first)
+	}
+	if l.terms.newest.term == last.term {
+		l.terms.end = last.index
+		return
 	}
 	for i := range ents {
 		l.terms.push(idOf(&ents[i]))

@@ -127,7 +127,7 @@ func (m *logModel) append() {
 		m.ents = append(m.ents, e)
 		ents = append(ents, pb.Entry{Type: e.Type, Data: e.Data})
 	}
-	m.log.append(term, ents...)
+	m.log.append(term, ents)
 	for _, e := range ents {
 		require.Zero(m.t, e.Index, "the caller's entries stay as they are")
 	}

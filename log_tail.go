@@ -69,21 +69,27 @@ func (t *logTail) replace(ents []pb.Entry) {
 		t.entries = ents[:len(ents):len(ents)]
 		return
 	}
-	t.append(ents...)
+	t.append(ents)
 }
 
 // append adds copies of ents and returns the copies, which the caller may finish before anything
 // else sees them.
-func (t *logTail) append(ents ...pb.Entry) []pb.Entry {
+func (t *logTail) append(ents []pb.Entry) []pb.Entry {
 	n := len(t.entries)
-	if need := n + len(ents); need > cap(t.entries) {
-		t.chunk = min(max(2*t.chunk, firstChunk), lastChunk)
-		fresh := make([]pb.Entry, n, max(need, n+t.chunk))
-		copy(fresh, t.entries)
-		t.entries = fresh
+	if n+len(ents) > cap(t.entries) {
+		t.grow(len(ents))
 	}
 	t.entries = append(t.entries, ents...)
 	return t.entries[n:]
+}
+
+// grow makes room for more entries in a new piece of memory: slices of the old one have left.
+func (t *logTail) grow(more int) {
+	n := len(t.entries)
+	t.chunk = min(max(2*t.chunk, firstChunk), max(lastChunk, n))
+	fresh := make([]pb.Entry, n, n+max(more, t.chunk))
+	copy(fresh, t.entries)
+	t.entries = fresh
 }
 
 // stable notes that the entries up to i are durable.

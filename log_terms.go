@@ -16,63 +16,76 @@ const maxTermRuns = 4096
 // does not need Storage. It covers the indexes from the first run's start to end, both included;
 // it says nothing about others. Terms never fall along a log, so runs are in order of both fields.
 type termRuns struct {
-	runs []termRun
-	end  uint64
+	newest termRun // covers nothing if it starts above end
+	end    uint64
+	older  []termRun // the runs before the newest one
 }
+
+// noTerms returns a termRuns that covers nothing; end is the last index of the log.
+func noTerms(end uint64) termRuns { return termRuns{newest: termRun{first: end + 1}, end: end} }
+
+func (t *termRuns) empty() bool { return t.newest.first > t.end }
 
 // at returns the term of entry i; known is false if i is not covered.
 func (t *termRuns) at(i uint64) (term uint64, known bool) {
-	n := len(t.runs)
-	if n == 0 || i > t.end || i < t.runs[0].first {
-		return 0, false
+	if i >= t.newest.first && i <= t.end {
+		return t.newest.term, true
 	}
-	if last := t.runs[n-1]; i >= last.first {
-		return last.term, true
-	}
-	return t.runs[t.find(i)].term, true
+	return t.atOlder(i)
 }
 
-// find returns the position of the run that holds i, which must be covered.
+func (t *termRuns) atOlder(i uint64) (term uint64, known bool) {
+	if i > t.end || i < t.start() {
+		return 0, false
+	}
+	return t.older[t.find(i)].term, true
+}
+
+// find returns the position of the older run that holds i, which must be covered by one.
 func (t *termRuns) find(i uint64) int {
-	return sort.Search(len(t.runs), func(k int) bool { return t.runs[k].first > i }) - 1
+	return sort.Search(len(t.older), func(k int) bool { return t.older[k].first > i }) - 1
 }
 
 // start returns the lowest index that is covered, and end+1 if none is.
 func (t *termRuns) start() uint64 {
-	if len(t.runs) == 0 {
-		return t.end + 1
+	if len(t.older) > 0 {
+		return t.older[0].first
 	}
-	return t.runs[0].first
+	return t.newest.first
 }
 
 // push records that entry id follows the covered part, or starts it.
 func (t *termRuns) push(id entryID) {
-	n := len(t.runs)
-	if n == 0 || id.index != t.end+1 {
+	switch {
+	case t.empty() || id.index != t.end+1:
 		t.reset(id)
 		return
-	}
-	if t.runs[n-1].term != id.term {
-		if n == maxTermRuns {
-			n = copy(t.runs, t.runs[n/2:])
-			t.runs = t.runs[:n]
+	case t.newest.term != id.term:
+		if n := len(t.older); n == maxTermRuns-1 {
+			n = copy(t.older, t.older[n/2:])
+			t.older = t.older[:n]
 		}
-		t.runs = append(t.runs, termRun{first: id.index, term: id.term})
+		t.older = append(t.older, t.newest)
+		t.newest = termRun{first: id.index, term: id.term}
 	}
 	t.end = id.index
 }
 
 // extend records that entry id comes directly before the covered part.
 func (t *termRuns) extend(id entryID) {
-	switch n := len(t.runs); {
-	case n == 0:
+	oldest := &t.newest
+	if len(t.older) > 0 {
+		oldest = &t.older[0]
+	}
+	switch {
+	case t.empty():
 		t.reset(id)
-	case t.runs[0].term == id.term:
-		t.runs[0].first = id.index
-	case n < maxTermRuns:
-		t.runs = append(t.runs, termRun{})
-		copy(t.runs[1:], t.runs)
-		t.runs[0] = termRun{first: id.index, term: id.term}
+	case oldest.term == id.term:
+		oldest.first = id.index
+	case len(t.older) < maxTermRuns-1:
+		t.older = append(t.older, termRun{})
+		copy(t.older[1:], t.older)
+		t.older[0] = termRun{first: id.index, term: id.term}
 	}
 }
 
@@ -81,33 +94,43 @@ func (t *termRuns) truncate(i uint64) {
 	if i >= t.end {
 		return
 	}
-	if len(t.runs) == 0 || i < t.runs[0].first {
-		t.runs = t.runs[:0]
-	} else {
-		t.runs = t.runs[:t.find(i)+1]
+	switch {
+	case i < t.start():
+		*t = termRuns{newest: termRun{first: i + 1}, older: t.older[:0]}
+	case i < t.newest.first:
+		k := t.find(i)
+		t.newest, t.older = t.older[k], t.older[:k]
 	}
 	t.end = i
 }
 
 // reset makes id the only entry covered.
 func (t *termRuns) reset(id entryID) {
-	t.runs = append(t.runs[:0], termRun{first: id.index, term: id.term})
-	t.end = id.index
+	*t = termRuns{newest: termRun{first: id.index, term: id.term}, end: id.index, older: t.older[:0]}
 }
 
 // lastUpTo returns the highest covered index in [start, i] whose term is at most term, and that
 // entry's term; found is false if there is none.
 func (t *termRuns) lastUpTo(i, term uint64) (id entryID, found bool) {
-	if len(t.runs) == 0 || i < t.runs[0].first {
+	if t.empty() || i < t.start() {
 		return entryID{}, false
 	}
-	k := t.find(min(i, t.end))
-	if t.runs[k].term <= term {
-		return entryID{term: t.runs[k].term, index: min(i, t.end)}, true
+	i = min(i, t.end)
+	if i >= t.newest.first && t.newest.term <= term {
+		return entryID{term: t.newest.term, index: i}, true
 	}
-	k = sort.Search(k, func(k int) bool { return t.runs[k].term > term }) - 1
+	after := t.newest.first // where the run after the one that was looked at last starts
+	k := len(t.older)
+	if i < t.newest.first {
+		k = t.find(i) + 1
+		after = i + 1
+	}
+	k = sort.Search(k, func(k int) bool { return t.older[k].term > term }) - 1
 	if k < 0 {
 		return entryID{}, false
 	}
-	return entryID{term: t.runs[k].term, index: t.runs[k+1].first - 1}, true
+	if k+1 < len(t.older) {
+		after = min(after, t.older[k+1].first)
+	}
+	return entryID{term: t.older[k].term, index: after - 1}, true
 }

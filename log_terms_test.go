@@ -75,7 +75,8 @@ func TestTermRunsAgreeWithAPlainList(t *testing.T) {
 		rng := rand.New(rand.NewSource(seed))
 		start := uint64(rng.Intn(20))
 		want := &plainTerms{start: start + 1}
-		got := &termRuns{end: start}
+		terms := noTerms(start)
+		got := &terms
 		for step := 0; step < 60; step++ {
 			stepTermRuns(rng, want, got)
 			requireSameTerms(t, want, got, seed)
@@ -122,11 +123,12 @@ func stepTermRuns(rng *rand.Rand, want *plainTerms, got *termRuns) {
 // The memory for term runs is bounded: the oldest are forgotten, and none that is known is wrong
 // (scenario B54).
 func TestTermRunsForgetTheOldestBeyondTheirBound(t *testing.T) {
-	runs := &termRuns{}
+	terms := noTerms(0)
+	runs := &terms
 	const n = 3*maxTermRuns + 100
 	for i := uint64(1); i <= n; i++ {
 		runs.push(entryID{term: i + 7, index: i})
-		require.LessOrEqual(t, len(runs.runs), maxTermRuns)
+		require.LessOrEqual(t, len(runs.older)+1, maxTermRuns)
 	}
 	require.Equal(t, uint64(n), runs.end)
 	require.Greater(t, runs.start(), uint64(1))
@@ -140,7 +142,7 @@ func TestTermRunsForgetTheOldestBeyondTheirBound(t *testing.T) {
 	}
 
 	start := runs.start()
-	for len(runs.runs) < maxTermRuns {
+	for len(runs.older)+1 < maxTermRuns {
 		runs.push(entryID{term: runs.end + 8, index: runs.end + 1})
 	}
 	runs.extend(entryID{term: start + 6, index: start - 1})

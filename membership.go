@@ -93,7 +93,7 @@ func (r *raft) leadUnder(conf pb.ConfState) {
 	if len(conf.Voters) == 0 {
 		return
 	}
-	if r.advanceCommit() { // the quorum may have become smaller
+	if r.commitOwn(r.peers.Committed()) { // the quorum may have become smaller
 		r.replicateToAll()
 	} else {
 		peers := r.peers.All()
@@ -191,7 +191,7 @@ func (r *raft) bootstrap(peers []Peer) error {
 		ents[i] = pb.Entry{Type: pb.EntryConfChange, Data: data}
 	}
 	r.becomeFollower(1, None)
-	r.log.append(1, ents...)
+	r.log.append(1, ents)
 	r.log.commitTo(r.log.last())
 	for _, p := range peers {
 		r.applyConfChange(pb.ConfChange{Type: pb.ConfChangeAddNode, NodeID: p.ID}.AsV2())

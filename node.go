@@ -198,7 +198,7 @@ func (n *node) tickAll() {
 func (n *node) do(j job) {
 	err := n.acquire(context.Background())
 	if err == nil {
-		err = n.rn.input(j.m)
+		err = n.rn.input(&j.m)
 		n.release()
 	}
 	j.result <- err
@@ -293,9 +293,9 @@ func (n *node) input(ctx context.Context, m pb.Message) error {
 	if err := acquire(ctx); err != nil {
 		return err
 	}
-	if ctx.Done() == nil || n.rn.raft.staysInMemory(m) {
+	if ctx.Done() == nil || n.rn.raft.staysInMemory(&m) {
 		defer n.release()
-		return n.rn.input(m)
+		return n.rn.input(&m)
 	}
 	n.release()
 	j := job{m: m, result: make(chan error, 1)}
@@ -318,7 +318,7 @@ func (n *node) input(ctx context.Context, m pb.Message) error {
 
 // staysInMemory reports whether stepping m certainly does not read from Storage. It is so for proposals
 // while no member needs a probe, a snapshot or entries from far back.
-func (r *raft) staysInMemory(m pb.Message) bool {
+func (r *raft) staysInMemory(m *pb.Message) bool {
 	if m.Type != pb.MsgProp {
 		return false
 	}

@@ -21,12 +21,17 @@ type outbox struct {
 	later lane
 
 	// What this member tells itself once it is durable, with synchronous writes; the first ownTaken of
-	// them belong to the Ready that the host has. With asynchronous writes they are in later.
+	// them belong to the Ready that the host has. With asynchronous writes they are in later. A leader
+	// acknowledges to itself so often that this is only a number; own is for the rest.
 	own      []pb.Message
 	ownTaken int
+	ownAck   ownAck
 
 	used bool // since the last tick
 }
+
+// ownAck says that a leader's log is durable up to index, in the term in which it appended that.
+type ownAck struct{ term, index uint64 }
 
 // mark stands for messages that are built when a Ready is asked for.
 type mark struct {
@@ -49,7 +54,7 @@ const sent = ^uint32(0)
 
 // waits reports whether there is anything for the next Ready.
 func (o *outbox) waits() bool {
-	return len(o.marks) > 0 || len(o.own) > o.ownTaken || o.now.waits() || o.later.waits()
+	return len(o.marks) > 0 || o.later.waits() || o.now.waits() || o.ownAck.index > 0 || len(o.own) > o.ownTaken
 }
 
 // send is the only way out for a finished message.
@@ -86,20 +91,28 @@ func (r *raft) sendLater(m *pb.Message) {
 	}
 }
 
-// acknowledge tells to, which may be this member itself, that this log agrees with the leader's up to
-// index, as soon as it is durable. Acknowledgements that follow each other become the highest.
+// acknowledge tells to that this log agrees with the leader's up to index, as soon as it is durable.
+// Acknowledgements that follow each other become the highest.
 func (r *raft) acknowledge(to, index uint64) {
-	waiting := r.out.later.waiting()
-	if to == r.id && !r.cfg.AsyncStorageWrites {
-		waiting = r.out.own[r.out.ownTaken:]
-	}
-	if n := len(waiting); n > 0 && !r.cfg.EagerAppends {
-		if m := &waiting[n-1]; m.Type == pb.MsgAppResp && !m.Reject && m.To == to && m.Term == r.term {
-			m.Index = max(m.Index, index)
+	if !r.cfg.EagerAppends {
+		if to == r.id && !r.cfg.AsyncStorageWrites {
+			r.out.ownAck = ownAck{term: r.term, index: index}
 			return
 		}
+		if l := &r.out.later; l.waits() {
+			last := &l.room[len(l.room)-1]
+			if last.Type == pb.MsgAppResp && !last.Reject && last.To == to && last.Term == r.term {
+				last.Index = max(last.Index, index)
+				return
+			}
+		}
 	}
-	r.sendLater(&pb.Message{Type: pb.MsgAppResp, To: to, From: r.id, Term: r.term, Index: index})
+	if to == r.id {
+		r.sendLater(&pb.Message{Type: pb.MsgAppResp, To: to, From: r.id, Term: r.term, Index: index})
+		return
+	}
+	m := r.out.later.next()
+	m.Type, m.To, m.From, m.Term, m.Index = pb.MsgAppResp, to, r.id, r.term, index
 }
 
 // mark returns p's last item if it is a mark of this sort, or a new one.
@@ -179,17 +192,22 @@ func (r *raft) takeNow(extra int) []pb.Message {
 	n := 0
 	for i := range o.marks {
 		m := &o.marks[i]
-		o.now.add(finished[n:m.before])
-		n = m.before
-		if p := r.peers.Get(m.to); p == nil {
-			continue
-		} else if m.sort == markHeartbeat {
+		if n < m.before {
+			o.now.add(finished[n:m.before])
+			n = m.before
+		}
+		p := r.peers.Get(m.to)
+		switch {
+		case p == nil:
+		case m.sort == markHeartbeat:
 			r.heartbeat(p)
-		} else {
+		default:
 			r.takeAppends(p, m)
 		}
 	}
-	o.now.add(finished[n:])
+	if n < len(finished) {
+		o.now.add(finished[n:])
+	}
 	o.marks = o.marks[:0]
 	r.unqueue()
 	return o.now.take(extra)

@@ -26,7 +26,7 @@ func (r *raft) propose(data []byte) error {
 	if err := r.mayPropose(); err != nil {
 		return err
 	}
-	if !r.appendEntries(pb.Entry{Data: data}) {
+	if !r.appendEntries([]pb.Entry{{Data: data}}) {
 		return ErrProposalDropped
 	}
 	r.replicateToAll()
@@ -34,7 +34,7 @@ func (r *raft) propose(data []byte) error {
 }
 
 // onProposal appends what is proposed to the leader.
-func (r *raft) onProposal(m pb.Message) error {
+func (r *raft) onProposal(m *pb.Message) error {
 	if len(m.Entries) == 0 {
 		return badMessage(m, "Entries", "empty", "at least one")
 	}
@@ -48,7 +48,7 @@ func (r *raft) onProposal(m pb.Message) error {
 	if !r.deviates(d6QuotaBeforeGate) {
 		r.leadership.confIndex = confIndex
 	}
-	if !r.appendEntries(ents...) {
+	if !r.appendEntries(ents) {
 		return ErrProposalDropped
 	}
 	r.leadership.confIndex = confIndex
@@ -62,7 +62,7 @@ func (r *raft) onProposal(m pb.Message) error {
 // gateConfChanges returns m's entries with each configuration change that may not be appended now
 // replaced by an empty entry, the index of the last one that may, and why one may not. m's own
 // entries stay as they are.
-func (r *raft) gateConfChanges(m pb.Message) (ents []pb.Entry, confIndex uint64, refusal, err error) {
+func (r *raft) gateConfChanges(m *pb.Message) (ents []pb.Entry, confIndex uint64, refusal, err error) {
 	ents, confIndex = m.Entries, r.leadership.confIndex
 	for i := range m.Entries {
 		e := &m.Entries[i]
@@ -94,14 +94,14 @@ func (r *raft) gateConfChanges(m pb.Message) (ents []pb.Entry, confIndex uint64,
 // appendEntries adds entries of this term to the leader's log, unless they are over the quota for
 // what is not committed. One that is alone is always taken, and so is one without payload: the
 // leader's own must never be refused.
-func (r *raft) appendEntries(ents ...pb.Entry) bool {
+func (r *raft) appendEntries(ents []pb.Entry) bool {
 	size := payloadsSize(ents)
 	pending := r.leadership.uncommitted
 	if pending > 0 && size > 0 && pending+size > r.cfg.MaxUncommittedEntriesSize {
 		return false
 	}
 	r.leadership.uncommitted = pending + size
-	r.log.append(r.term, ents...)
+	r.log.append(r.term, ents)
 	// The leader acknowledges to itself like everybody else: when it is durable.
 	r.acknowledge(r.id, r.log.last())
 	return true
@@ -133,20 +133,20 @@ func (r *raft) inheritedQuota() uint64 {
 }
 
 // dropProposal is what a candidate does: there is nobody to forward to.
-func (r *raft) dropProposal(pb.Message) error { return ErrProposalDropped }
+func (r *raft) dropProposal(*pb.Message) error { return ErrProposalDropped }
 
 // forwardProposal passes a follower's proposals on to the leader (thesis 6.2).
-func (r *raft) forwardProposal(m pb.Message) error {
+func (r *raft) forwardProposal(m *pb.Message) error {
 	switch {
 	case len(m.Entries) == 0:
 		return badMessage(m, "Entries", "empty", "at least one")
 	case r.lead == None || r.cfg.DisableProposalForwarding:
 		return ErrProposalDropped
-	case r.loops(&m):
+	case r.loops(m):
 		return ErrProposalDropped
 	}
 	m.To = r.lead
-	r.send(m)
+	r.send(*m)
 	return nil
 }
 

@@ -111,19 +111,16 @@ func (r *raft) hardState() pb.HardState {
 
 // step is the one entrance for messages: first the term gate (thesis 3.3), then the rule for this
 // role and type.
-func (r *raft) step(m pb.Message) error {
+func (r *raft) step(m *pb.Message) error {
 	if m.Term != 0 && m.Term != r.term && !r.passesGate(m) {
 		return nil
 	}
-	if f := rules[r.state][m.Type]; f != nil {
-		return f(r, m)
-	}
-	return nil
+	return r.rule(m)
 }
 
 // passesGate deals with a message of another term: it adopts a higher one, answers a lower one where
 // silence could get somebody stuck, and reports whether the message is to be looked at.
-func (r *raft) passesGate(m pb.Message) bool {
+func (r *raft) passesGate(m *pb.Message) bool {
 	if m.Term < r.term {
 		r.answerStale(m)
 		return false
@@ -145,7 +142,7 @@ func (r *raft) passesGate(m pb.Message) bool {
 // answerStale answers messages of a lower term. A leader that others left behind must hear of the
 // higher term, or with CheckQuorum or PreVote nobody would ever tell it; so must one that asks for a
 // pre-vote at a term that it can only learn from us.
-func (r *raft) answerStale(m pb.Message) {
+func (r *raft) answerStale(m *pb.Message) {
 	switch {
 	case (m.Type == pb.MsgHeartbeat || m.Type == pb.MsgApp) && (r.cfg.CheckQuorum || r.cfg.PreVote):
 		r.acknowledge(m.From, 0)
@@ -208,7 +205,7 @@ func (r *raft) becomeLeader() {
 	}
 	// There may be a configuration change in what was inherited; until it is applied, no other.
 	r.leadership.confIndex = r.log.last()
-	r.appendEntries(pb.Entry{})
+	r.appendEntries([]pb.Entry{{}})
 	r.logger.info("leads", logUint("term", r.term), logUint("from", r.log.last()))
 }
 
@@ -220,9 +217,12 @@ func (r *raft) logConf(msg string, conf pb.ConfState) {
 
 // checkStorage acts on a failure of Storage, before anything that was decided after it leaves.
 func (r *raft) checkStorage() {
-	if r.log.failure == nil || r.halted {
-		return
+	if r.log.failure != nil && !r.halted {
+		r.storageFailed()
 	}
+}
+
+func (r *raft) storageFailed() {
 	if r.cfg.OnStorageError == nil {
 		panic(r.log.failure)
 	}

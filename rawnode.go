@@ -17,6 +17,7 @@ type RawNode struct {
 
 // onAdvance is what Advance reports for the Ready that the host has, beside raft.out.own.
 type onAdvance struct {
+	ack     ownAck
 	write   writeReport // if written
 	applied []pb.Entry
 	written bool
@@ -54,7 +55,7 @@ func (rn *RawNode) Tick() {
 func (rn *RawNode) TickQuiesced() { rn.raft.clock.sinceContact++ }
 
 // Campaign makes this member ask for votes now, if it may.
-func (rn *RawNode) Campaign() error { return rn.input(pb.Message{Type: pb.MsgHup}) }
+func (rn *RawNode) Campaign() error { return rn.input(&pb.Message{Type: pb.MsgHup}) }
 
 // Propose asks for data to be appended to the log. The library keeps data until the entry is applied;
 // the caller must not change it. A nil error does not mean that it will be committed.
@@ -64,7 +65,7 @@ func (rn *RawNode) Propose(data []byte) error {
 		r.checkStorage()
 		return err
 	}
-	return rn.input(pb.Message{Type: pb.MsgProp, From: rn.raft.id, Entries: []pb.Entry{{Data: data}}})
+	return rn.input(&pb.Message{Type: pb.MsgProp, From: rn.raft.id, Entries: []pb.Entry{{Data: data}}})
 }
 
 // ProposeConfChange asks for a membership change (thesis 4). At the leader the error says why a change
@@ -75,7 +76,7 @@ func (rn *RawNode) ProposeConfChange(cc pb.ConfChangeI) error {
 	if err != nil {
 		return err
 	}
-	return rn.input(m)
+	return rn.input(&m)
 }
 
 func confChangeProposal(cc pb.ConfChangeI) (pb.Message, error) {
@@ -103,11 +104,11 @@ func (rn *RawNode) Step(m pb.Message) error {
 	if IsLocalMsg(m.Type) && !IsLocalMsgTarget(m.From) {
 		return ErrStepLocalMsg
 	}
-	return rn.input(m)
+	return rn.input(&m)
 }
 
 // input is what every input but Tick goes through.
-func (rn *RawNode) input(m pb.Message) error {
+func (rn *RawNode) input(m *pb.Message) error {
 	r := rn.raft
 	if r.halted {
 		return ErrHalted
@@ -144,12 +145,19 @@ func (rn *RawNode) Advance(_ Ready) {
 	if r.halted {
 		return
 	}
-	r.stepOwn()
 	done := &rn.onAdvance
-	if done.written {
-		r.written(done.write)
+	if r.out.ownTaken > 0 {
+		r.stepOwn()
 	}
-	r.applied(done.applied)
+	if done.ack.index > 0 && done.ack.term == r.term {
+		r.onOwnAck(done.ack.index)
+	}
+	if done.written {
+		r.written(&done.write)
+	}
+	if len(done.applied) > 0 {
+		r.applied(done.applied)
+	}
 	*done = onAdvance{}
 	r.checkStorage()
 }
@@ -188,7 +196,7 @@ func (rn *RawNode) WithProgress(visitor func(id uint64, typ ProgressType, pr tra
 // ReportUnreachable tells that the last message to a member was probably lost, so that a leader probes
 // it instead of sending on.
 func (rn *RawNode) ReportUnreachable(id uint64) {
-	_ = rn.input(pb.Message{Type: pb.MsgUnreachable, From: id})
+	_ = rn.input(&pb.Message{Type: pb.MsgUnreachable, From: id})
 }
 
 // SnapshotStatus is how the sending of a snapshot goes.
@@ -210,25 +218,25 @@ func (rn *RawNode) ReportSnapshot(id uint64, status SnapshotStatus) {
 		rn.raft.snapshotInProgress(id)
 		return
 	}
-	_ = rn.input(pb.Message{Type: pb.MsgSnapStatus, From: id, Reject: status == SnapshotFailure})
+	_ = rn.input(&pb.Message{Type: pb.MsgSnapStatus, From: id, Reject: status == SnapshotFailure})
 }
 
 // TransferLeader asks the leader to hand over to transferee (thesis 3.10). On a follower it is passed
 // on to the leader. It is given up after an election timeout.
 func (rn *RawNode) TransferLeader(transferee uint64) {
-	_ = rn.input(pb.Message{Type: pb.MsgTransferLeader, From: transferee})
+	_ = rn.input(&pb.Message{Type: pb.MsgTransferLeader, From: transferee})
 }
 
 // ForgetLeader makes a follower forget whom it follows, so that it is free to vote for another. It is
 // for hosts that know better than the election timeout that the leader is gone.
 func (rn *RawNode) ForgetLeader() error {
-	return rn.input(pb.Message{Type: pb.MsgForgetLeader})
+	return rn.input(&pb.Message{Type: pb.MsgForgetLeader})
 }
 
 // ReadIndex asks for a linearizable read (thesis 6.4). The answer comes in Ready.ReadStates with rctx,
 // which the caller must not change meanwhile. It may never come: there is no leader, or it changed.
 func (rn *RawNode) ReadIndex(rctx []byte) {
-	_ = rn.input(pb.Message{Type: pb.MsgReadIndex, Entries: []pb.Entry{{Data: rctx}}})
+	_ = rn.input(&pb.Message{Type: pb.MsgReadIndex, Entries: []pb.Entry{{Data: rctx}}})
 }
 
 // Peer is a voter of a new group.

@@ -37,7 +37,7 @@ type waiting struct {
 func (p *pendingReads) newest() uint64 { return p.confirmed + uint64(len(p.queue)) }
 
 // onRead takes a read, the leader's own or a forwarded one.
-func (r *raft) onRead(m pb.Message) error {
+func (r *raft) onRead(m *pb.Message) error {
 	if len(m.Entries) == 0 {
 		return badMessage(m, "Entries", "empty", "one, with the context")
 	}
@@ -50,7 +50,7 @@ func (r *raft) onRead(m pb.Message) error {
 		r.answerRead(m, r.log.committed)
 	case !r.committedInTerm():
 		// Until then our commit index may be behind that of the leader before us.
-		reads.early = append(reads.early, m)
+		reads.early = append(reads.early, *m)
 	case alone:
 		r.answerRead(m, r.log.committed)
 	case r.takeRead(m):
@@ -75,13 +75,13 @@ func (r *raft) committedInTerm() bool {
 }
 
 // takeRead answers m from the lease, or queues it and reports that it needs a round of heartbeats.
-func (r *raft) takeRead(m pb.Message) (needsRound bool) {
+func (r *raft) takeRead(m *pb.Message) (needsRound bool) {
 	if r.leaseHolds() {
 		r.answerRead(m, r.log.committed)
 		return false
 	}
 	reads := &r.leadership.reads
-	reads.queue = append(reads.queue, waiting{request: m, index: r.log.committed})
+	reads.queue = append(reads.queue, waiting{request: *m, index: r.log.committed})
 	if self := r.peers.Get(r.id); self != nil {
 		self.ReadAck = reads.newest()
 	}
@@ -124,7 +124,8 @@ func (r *raft) releaseReads() {
 	early := reads.early
 	reads.early = nil
 	needRound := false
-	for _, m := range early {
+	for i := range early {
+		m := &early[i]
 		if r.deviates(d14SingleVoterReadWaits) && r.isQuorum() {
 			r.answerRead(m, r.log.committed)
 			continue
@@ -188,7 +189,7 @@ func (r *raft) confirmReads() {
 		reads.queue[0] = waiting{}
 		reads.queue = reads.queue[1:]
 		reads.confirmed++
-		r.answerRead(w.request, w.index)
+		r.answerRead(&w.request, w.index)
 	}
 	if len(reads.queue) == 0 {
 		reads.queue = nil
@@ -196,7 +197,7 @@ func (r *raft) confirmReads() {
 }
 
 // answerRead gives the answer to the host, or sends it to the member that forwarded the read.
-func (r *raft) answerRead(m pb.Message, index uint64) {
+func (r *raft) answerRead(m *pb.Message, index uint64) {
 	if len(m.Entries) == 0 {
 		return // the leader's own, for a hand-over
 	}
@@ -208,20 +209,20 @@ func (r *raft) answerRead(m pb.Message, index uint64) {
 }
 
 // forwardRead passes a follower's read on to the leader.
-func (r *raft) forwardRead(m pb.Message) error {
+func (r *raft) forwardRead(m *pb.Message) error {
 	if len(m.Entries) == 0 {
 		return badMessage(m, "Entries", "empty", "one, with the context")
 	}
-	if r.lead == None || r.loops(&m) {
+	if r.lead == None || r.loops(m) {
 		return nil
 	}
 	m.To = r.lead
-	r.send(m)
+	r.send(*m)
 	return nil
 }
 
 // onReadAnswer takes the leader's answer to a forwarded read.
-func (r *raft) onReadAnswer(m pb.Message) error {
+func (r *raft) onReadAnswer(m *pb.Message) error {
 	if len(m.Entries) != 1 {
 		return badMessage(m, "Entries", len(m.Entries), "one, with the context")
 	}

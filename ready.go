@@ -58,14 +58,14 @@ const (
 // due is the one place that decides whether there is a Ready and what is in it.
 func (rn *RawNode) due() due {
 	r := rn.raft
-	var d due
 	if r.halted {
 		return 0
 	}
-	if r.softState() != rn.softState {
+	var d due
+	if r.state != rn.softState.RaftState || r.lead != rn.softState.Lead {
 		d |= dueSoftState
 	}
-	if r.hardState() != rn.hardState {
+	if r.log.committed != rn.hardState.Commit || r.term != rn.hardState.Term || r.vote != rn.hardState.Vote {
 		d |= dueHardState
 	}
 	if r.log.tail.snapshotWaits() {
@@ -116,7 +116,7 @@ func (rn *RawNode) take(rd *Ready, d due) {
 	if rn.async {
 		rn.takeAsync(rd)
 	} else {
-		rn.takeSync(rd)
+		rn.takeSync(rd, d)
 	}
 	r.log.tail.handOut()
 	if len(rd.CommittedEntries) > 0 {
@@ -126,21 +126,26 @@ func (rn *RawNode) take(rd *Ready, d due) {
 
 // takeSync puts both lanes into the Ready: the host saves before it sends anything. What this member
 // tells itself once it is durable and applied is kept for Advance.
-func (rn *RawNode) takeSync(rd *Ready) {
+func (rn *RawNode) takeSync(rd *Ready, d due) {
 	r := rn.raft
-	later := r.out.later.waiting()
-	if len(later) > 0 && !r.out.now.waits() && len(r.out.marks) == 0 {
-		rd.Messages = r.out.later.take(0)
-	} else {
-		rd.Messages = append(r.takeNow(len(later)), later...)
-		r.out.later.forget()
+	o := &r.out
+	done := &rn.onAdvance
+	if d&dueMessages != 0 {
+		if len(o.marks) == 0 && !o.now.waits() {
+			rd.Messages = o.later.take(0)
+		} else {
+			later := o.later.waiting()
+			rd.Messages = append(r.takeNow(len(later)), later...)
+			o.later.forget()
+		}
+		o.used = true
+		o.ownTaken = len(o.own)
+		done.ack, o.ownAck = o.ownAck, ownAck{}
 	}
-	r.out.used = true
-	r.out.ownTaken = len(r.out.own)
 	if rn.writesLog(rd) {
-		rn.onAdvance.written, rn.onAdvance.write = true, r.writeReport(rd)
+		done.written, done.write = true, r.writeReport(rd)
 	}
-	rn.onAdvance.applied = rd.CommittedEntries
+	done.applied = rd.CommittedEntries
 }
 
 // takeAsync turns what is to be saved and applied into messages for the host's threads, with what
@@ -179,7 +184,7 @@ func count(b bool) int {
 // writesLog reports whether the log writer has something to report: entries or a snapshot, of this
 // Ready or of one before it.
 func (rn *RawNode) writesLog(rd *Ready) bool {
-	return len(rn.raft.log.tail.entries) > 0 || !IsEmptySnap(rd.Snapshot)
+	return len(rn.raft.log.tail.entries) > 0 || rd.Snapshot.Metadata.Index != 0
 }
 
 // writeReport is what the log writer says when a Ready is durable: the log up to id is, and the
@@ -196,7 +201,7 @@ func (r *raft) writeReport(rd *Ready) writeReport {
 	if len(r.log.tail.entries) > 0 {
 		w.id = r.log.lastID()
 	}
-	if !IsEmptySnap(rd.Snapshot) {
+	if rd.Snapshot.Metadata.Index != 0 {
 		w.snapshot = r.log.tail.snapshot
 	}
 	return w

@@ -85,7 +85,7 @@ func (r *raft) nextAppend(p *tracker.Peer, always bool) bool {
 // ---- the leader hears answers
 
 // onAppendResponse is the leader's end of AppendEntries.
-func (r *raft) onAppendResponse(m pb.Message) error {
+func (r *raft) onAppendResponse(m *pb.Message) error {
 	p := r.peers.Get(m.From)
 	switch {
 	case p == nil:
@@ -94,13 +94,9 @@ func (r *raft) onAppendResponse(m pb.Message) error {
 		return badMessage(m, "Index", m.Index, "up to the last index of the leader's log")
 	}
 	p.RecentActive = true
-	switch {
-	case m.Reject:
+	if m.Reject {
 		r.onAppendNack(p, m)
-	case p.Floor > 0 && m.Index <= p.Floor:
-		r.onAckBelowFloor(p, m.Index)
-	default:
-		p.Floor = 0 // certainly the new member's own
+	} else {
 		r.onAppendAck(p, m.Index)
 	}
 	return nil
@@ -109,7 +105,7 @@ func (r *raft) onAppendResponse(m pb.Message) error {
 // onAppendNack looks for the place where p's log agrees with ours, going back by whole terms rather
 // than entry by entry (thesis 3.5, last paragraph): p named the highest position whose term is not
 // above that of the entry it missed; ours may be lower still.
-func (r *raft) onAppendNack(p *tracker.Peer, m pb.Message) {
+func (r *raft) onAppendNack(p *tracker.Peer, m *pb.Message) {
 	next := m.RejectHint
 	if m.LogTerm > 0 {
 		next = r.log.lastUpTo(m.RejectHint, m.LogTerm).index
@@ -131,6 +127,13 @@ func (r *raft) onAppendNack(p *tracker.Peer, m pb.Message) {
 
 // onAppendAck notes that p's log agrees with ours up to index, and goes on from there.
 func (r *raft) onAppendAck(p *tracker.Peer, index uint64) {
+	if p.Floor > 0 {
+		if index <= p.Floor {
+			r.onAckBelowFloor(p, index)
+			return
+		}
+		p.Floor = 0 // certainly the new member's own
+	}
 	// An acknowledgement of what is known already still ends a probe.
 	if !p.MaybeUpdate(index) && !(p.Match == index && p.State == tracker.StateProbe) {
 		return
@@ -145,7 +148,7 @@ func (r *raft) onAppendAck(p *tracker.Peer, index uint64) {
 		p.Inflights.FreeLE(index)
 	}
 	switch {
-	case r.advanceCommit():
+	case p.Match > r.log.committed && r.advanceCommit(p.Match):
 		r.releaseReads()
 		r.replicateToAll()
 	case p.ID != r.id && p.CanBumpCommit(r.log.committed):
@@ -161,10 +164,21 @@ func (r *raft) onAppendAck(p *tracker.Peer, index uint64) {
 	}
 }
 
-// advanceCommit commits what a quorum has, and reports whether that is news. Thesis 3.6.2: only
-// entries of our own term commit by counting; earlier ones commit with them.
-func (r *raft) advanceCommit() bool {
-	i := r.peers.Committed()
+// advanceCommit commits what a quorum has, now that a member has all up to match, and reports whether
+// that is news.
+func (r *raft) advanceCommit(match uint64) bool {
+	switch {
+	case r.peers.CommittedAbove(match):
+		return r.commitOwn(match)
+	case r.peers.CommittedAbove(r.log.committed + 1):
+		return r.commitOwn(r.peers.Committed())
+	}
+	return false
+}
+
+// commitOwn commits up to i, which a quorum has, if i is of this term. Thesis 3.6.2: only entries of our
+// own term commit by counting; earlier ones commit with them.
+func (r *raft) commitOwn(i uint64) bool {
 	if i <= r.log.committed || !r.log.matches(entryID{term: r.term, index: i}) {
 		return false
 	}
@@ -173,7 +187,7 @@ func (r *raft) advanceCommit() bool {
 }
 
 // onUnreachable slows down to probing: what is under way to this member may be lost.
-func (r *raft) onUnreachable(m pb.Message) error {
+func (r *raft) onUnreachable(m *pb.Message) error {
 	if p := r.peers.Get(m.From); p != nil && p.State == tracker.StateReplicate {
 		p.BecomeProbe()
 	}
@@ -182,7 +196,7 @@ func (r *raft) onUnreachable(m pb.Message) error {
 
 // ---- heartbeats, the leader's end
 
-func (r *raft) onBeat(pb.Message) error {
+func (r *raft) onBeat(*pb.Message) error {
 	r.heartbeatAll()
 	return nil
 }
@@ -211,7 +225,7 @@ func (r *raft) heartbeat(p *tracker.Peer) {
 }
 
 // onHeartbeatResponse: the member is there, so a stalled stream goes on, and reads may be confirmed.
-func (r *raft) onHeartbeatResponse(m pb.Message) error {
+func (r *raft) onHeartbeatResponse(m *pb.Message) error {
 	p := r.peers.Get(m.From)
 	if p == nil {
 		return nil
@@ -235,7 +249,7 @@ func (r *raft) hear(leader uint64) {
 }
 
 // onAppend is the receiver's end of AppendEntries (thesis Figure 3.1).
-func (r *raft) onAppend(m pb.Message) error {
+func (r *raft) onAppend(m *pb.Message) error {
 	r.hear(m.From)
 	prev := entryID{term: m.LogTerm, index: m.Index}
 	if prev.index < r.log.committed {
@@ -263,7 +277,7 @@ func (r *raft) onAppend(m pb.Message) error {
 }
 
 // onHeartbeat is the receiver's end of a heartbeat.
-func (r *raft) onHeartbeat(m pb.Message) error {
+func (r *raft) onHeartbeat(m *pb.Message) error {
 	r.hear(m.From)
 	if m.Commit > r.log.last() {
 		if err := r.onLostState(m); err != nil {

@@ -70,66 +70,88 @@ func IsLocalMsgTarget(id uint64) bool {
 	return id == LocalAppendThread || id == LocalApplyThread
 }
 
-// A rule is what a member in one role does about one type of message. It takes the message by value:
-// through a pointer it would escape to the heap.
-type rule func(*raft, pb.Message) error
+// rule says who answers what, in which role; what is not here is ignored. It is a table written as
+// switches: through a table of functions each message would have to be copied or go to the heap.
+func (r *raft) rule(m *pb.Message) error {
+	switch m.Type {
+	case pb.MsgHup:
+		return r.onHup(m)
+	case pb.MsgVote, pb.MsgPreVote:
+		return r.onVoteRequest(m)
+	case pb.MsgStorageAppendResp:
+		return r.onAppendDurable(m)
+	case pb.MsgStorageApplyResp:
+		return r.onApplied(m)
+	}
+	switch r.state {
+	case StateFollower:
+		return r.asFollower(m)
+	case StateLeader:
+		return r.asLeader(m)
+	case StatePreCandidate:
+		return r.asCandidate(m, pb.MsgPreVoteResp)
+	default:
+		return r.asCandidate(m, pb.MsgVoteResp)
+	}
+}
 
-// rules says who answers what, in which role. What is not here is ignored. It is filled at start
-// since the rules themselves refer to it.
-var rules [numStates][numTypes]rule
+func (r *raft) asFollower(m *pb.Message) error {
+	switch m.Type {
+	case pb.MsgApp:
+		return r.onAppend(m)
+	case pb.MsgHeartbeat:
+		return r.onHeartbeat(m)
+	case pb.MsgSnap:
+		return r.onSnapshot(m)
+	case pb.MsgProp:
+		return r.forwardProposal(m)
+	case pb.MsgReadIndex:
+		return r.forwardRead(m)
+	case pb.MsgReadIndexResp:
+		return r.onReadAnswer(m)
+	case pb.MsgTransferLeader:
+		return r.forwardTransfer(m)
+	case pb.MsgTimeoutNow:
+		return r.onTimeoutNow(m)
+	case pb.MsgForgetLeader:
+		return r.onForgetLeader(m)
+	}
+	return nil
+}
 
-func init() {
-	everyRole := map[pb.MessageType]rule{
-		pb.MsgHup:               (*raft).onHup,
-		pb.MsgVote:              (*raft).onVoteRequest,
-		pb.MsgPreVote:           (*raft).onVoteRequest,
-		pb.MsgStorageAppendResp: (*raft).onAppendDurable,
-		pb.MsgStorageApplyResp:  (*raft).onApplied,
+// asCandidate is for both sorts of campaign; ballot is the type of their answers.
+func (r *raft) asCandidate(m *pb.Message, ballot pb.MessageType) error {
+	switch m.Type {
+	case pb.MsgApp, pb.MsgHeartbeat, pb.MsgSnap:
+		return r.candidateMeetsLeader(m)
+	case pb.MsgProp:
+		return r.dropProposal(m)
+	case ballot:
+		return r.onBallot(m)
 	}
-	perRole := [numStates]map[pb.MessageType]rule{
-		StateFollower: {
-			pb.MsgApp:            (*raft).onAppend,
-			pb.MsgHeartbeat:      (*raft).onHeartbeat,
-			pb.MsgSnap:           (*raft).onSnapshot,
-			pb.MsgProp:           (*raft).forwardProposal,
-			pb.MsgReadIndex:      (*raft).forwardRead,
-			pb.MsgReadIndexResp:  (*raft).onReadAnswer,
-			pb.MsgTransferLeader: (*raft).forwardTransfer,
-			pb.MsgTimeoutNow:     (*raft).onTimeoutNow,
-			pb.MsgForgetLeader:   (*raft).onForgetLeader,
-		},
-		StateCandidate: {
-			pb.MsgApp:       (*raft).candidateMeetsLeader,
-			pb.MsgHeartbeat: (*raft).candidateMeetsLeader,
-			pb.MsgSnap:      (*raft).candidateMeetsLeader,
-			pb.MsgProp:      (*raft).dropProposal,
-			pb.MsgVoteResp:  (*raft).onBallot,
-		},
-		StatePreCandidate: {
-			pb.MsgApp:         (*raft).candidateMeetsLeader,
-			pb.MsgHeartbeat:   (*raft).candidateMeetsLeader,
-			pb.MsgSnap:        (*raft).candidateMeetsLeader,
-			pb.MsgProp:        (*raft).dropProposal,
-			pb.MsgPreVoteResp: (*raft).onBallot,
-		},
-		StateLeader: {
-			pb.MsgBeat:           (*raft).onBeat,
-			pb.MsgCheckQuorum:    (*raft).onCheckQuorum,
-			pb.MsgProp:           (*raft).onProposal,
-			pb.MsgReadIndex:      (*raft).onRead,
-			pb.MsgAppResp:        (*raft).onAppendResponse,
-			pb.MsgHeartbeatResp:  (*raft).onHeartbeatResponse,
-			pb.MsgSnapStatus:     (*raft).onSnapshotStatus,
-			pb.MsgUnreachable:    (*raft).onUnreachable,
-			pb.MsgTransferLeader: (*raft).onTransfer,
-		},
+	return nil
+}
+
+func (r *raft) asLeader(m *pb.Message) error {
+	switch m.Type {
+	case pb.MsgAppResp:
+		return r.onAppendResponse(m)
+	case pb.MsgHeartbeatResp:
+		return r.onHeartbeatResponse(m)
+	case pb.MsgProp:
+		return r.onProposal(m)
+	case pb.MsgReadIndex:
+		return r.onRead(m)
+	case pb.MsgBeat:
+		return r.onBeat(m)
+	case pb.MsgCheckQuorum:
+		return r.onCheckQuorum(m)
+	case pb.MsgSnapStatus:
+		return r.onSnapshotStatus(m)
+	case pb.MsgUnreachable:
+		return r.onUnreachable(m)
+	case pb.MsgTransferLeader:
+		return r.onTransfer(m)
 	}
-	for role := range rules {
-		for t, f := range everyRole {
-			rules[role][t] = f
-		}
-		for t, f := range perRole[role] {
-			rules[role][t] = f
-		}
-	}
+	return nil
 }

@@ -38,7 +38,7 @@ func (r *raft) sendSnapshot(p *tracker.Peer) bool {
 
 // onSnapshotStatus is the host's word on how the transport of a snapshot ended. After either end p is
 // probed, once it was heard from.
-func (r *raft) onSnapshotStatus(m pb.Message) error {
+func (r *raft) onSnapshotStatus(m *pb.Message) error {
 	p := r.peers.Get(m.From)
 	if p == nil || p.State != tracker.StateSnapshot {
 		return nil
@@ -108,7 +108,7 @@ func (r *raft) tickSnapshots() {
 // ---- the follower's end
 
 // onSnapshot takes a snapshot if it brings this log forward, and acknowledges what is here then.
-func (r *raft) onSnapshot(m pb.Message) error {
+func (r *raft) onSnapshot(m *pb.Message) error {
 	r.hear(m.From)
 	taken, err := r.restore(m.Snapshot)
 	if err != nil {
@@ -144,7 +144,7 @@ func (r *raft) restore(s *pb.Snapshot) (taken bool, err error) {
 	}
 	peers, err := tracker.RestorePeers(conf, id.index, r.cfg.MaxInflightMsgs, r.cfg.MaxInflightBytes)
 	if err != nil {
-		return false, badMessage(pb.Message{Type: pb.MsgSnap}, "Snapshot.Metadata.ConfState", err, "a valid one")
+		return false, badMessage(&pb.Message{Type: pb.MsgSnap}, "Snapshot.Metadata.ConfState", err, "a valid one")
 	}
 	if r.beforeSnapshot == nil && r.deviates(d17ChangeBeforeSnapshot) {
 		before := r.peers

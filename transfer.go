@@ -11,7 +11,7 @@ import (
 // its own, and tells it to campaign at once.
 
 // onTransfer starts a transfer to the sender.
-func (r *raft) onTransfer(m pb.Message) error {
+func (r *raft) onTransfer(m *pb.Message) error {
 	to := r.peers.Get(m.From)
 	switch {
 	case to == nil || to.IsLearner || to.ID == r.leadership.transferee:
@@ -108,10 +108,10 @@ func (r *raft) mostUpToDate() uint64 {
 }
 
 // forwardTransfer passes the wish on to the leader.
-func (r *raft) forwardTransfer(m pb.Message) error {
+func (r *raft) forwardTransfer(m *pb.Message) error {
 	if r.lead != None {
 		m.To = r.lead
-		r.send(m)
+		r.send(*m)
 	}
 	return nil
 }

@@ -63,13 +63,22 @@ func (ps *Peers) collect(room []uint64, half Role, known func(*Peer) uint64) []u
 
 // CommittedAbove reports whether Match has reached index on a quorum. It is cheaper than Committed.
 func (ps *Peers) CommittedAbove(index uint64) bool {
-	var yes tally
-	for i := range ps.slots {
-		if p := &ps.slots[i]; p.Match >= index {
-			yes.add(p.Role)
+	return ps.reached(index, Incoming, ps.incoming) &&
+		(ps.outgoing == 0 || ps.reached(index, Outgoing, ps.outgoing))
+}
+
+// reached reports whether Match has reached index on a majority of the voters of one half.
+func (ps *Peers) reached(index uint64, half Role, voters int) bool {
+	missing := voters/2 + 1
+	if voters == 0 {
+		missing = 0
+	}
+	for i := 0; missing > 0 && i < len(ps.slots); i++ {
+		if p := &ps.slots[i]; p.Match >= index && p.Role&half != 0 {
+			missing--
 		}
 	}
-	return ps.result(yes, tally{}) == quorum.VoteWon
+	return missing == 0
 }
 
 // QuorumActive reports whether a quorum of the voters was heard of recently. Thesis 6.2.
