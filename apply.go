@@ -42,13 +42,14 @@ func (l *raftLog) nextCommitted(unstable bool) []pb.Entry {
 	return ents
 }
 
-// handOutCommitted notes that the host was given ents. If a part had to stay behind, nothing more
-// goes out until the host has applied something.
-func (l *raftLog) handOutCommitted(ents []pb.Entry, unstable bool) {
+// handOutCommitted notes that the host was given ents, which have size bytes. If a part had to stay
+// behind, nothing more goes out until the host has applied something.
+func (l *raftLog) handOutCommitted(ents []pb.Entry, size uint64, unstable bool) {
 	a := &l.apply
 	a.handed = ents[len(ents)-1].Index
-	a.bytes += entsSize(ents)
+	a.bytes += size
 	a.paused = a.bytes >= a.limit || a.handed < l.appliable(unstable)
+	l.tail.release(a.handed)
 }
 
 // appliedTo notes that the host applied everything up to i, size bytes of it now.

@@ -59,15 +59,17 @@ func (r *raft) onApplied(m *pb.Message) error {
 	if n := len(m.Entries); n > 0 && m.Entries[n-1].Index > r.log.apply.handed {
 		return badMessage(m, "Entries", m.Entries[n-1].Index, "entries that were handed out")
 	}
-	r.applied(m.Entries)
+	if len(m.Entries) > 0 {
+		r.applied(m.Entries, entsSize(m.Entries))
+	}
 	return nil
 }
 
-// applied notes that the host has applied ents.
-func (r *raft) applied(ents []pb.Entry) {
-	if n := len(ents); n > 0 {
-		r.appliedTo(ents[n-1].Index, entsSize(ents))
-		r.releaseQuota(ents)
+// applied notes that the host has applied ents, which have size bytes.
+func (r *raft) applied(ents []pb.Entry, size uint64) {
+	r.appliedTo(ents[len(ents)-1].Index, size)
+	if r.leadership.uncommitted > 0 {
+		r.leadership.uncommitted -= min(payloadsSize(ents), r.leadership.uncommitted)
 	}
 }
 

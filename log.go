@@ -41,7 +41,7 @@ func newLog(storage Storage, applyLimit uint64) (raftLog, error) {
 		storage:   storage,
 		committed: first - 1,
 		apply:     applyState{applied: first - 1, handed: first - 1, limit: max(applyLimit, 1)},
-		tail:      logTail{base: last, handed: last},
+		tail:      logTail{start: last, base: last, handed: last},
 		terms:     noTerms(last),
 	}, nil
 }
@@ -97,7 +97,7 @@ func (l *raftLog) olderTerm(i uint64) (uint64, error) {
 	if term, known := l.terms.at(i); known {
 		return term, nil
 	}
-	if i > l.tail.base {
+	if i > l.tail.start {
 		return l.tail.slice(i-1, i)[0].Term, nil // Storage may still hold what was replaced
 	}
 	term, err := l.storage.Term(i)
@@ -252,10 +252,10 @@ func (l *raftLog) after(i, maxSize uint64) ([]pb.Entry, error) {
 // slice returns the entries in (lo, hi], up to maxSize bytes but at least one. The error is
 // ErrCompacted; Storage's other errors are failures.
 func (l *raftLog) slice(lo, hi, maxSize uint64) ([]pb.Entry, error) {
-	if lo >= l.tail.base {
+	if lo >= l.tail.start {
 		return limitSize(l.tail.slice(lo, hi), maxSize), nil
 	}
-	stored := min(hi, l.tail.base)
+	stored := min(hi, l.tail.start)
 	ents, err := l.storage.Entries(lo+1, stored+1, maxSize)
 	if err == nil {
 		err = checkStored(ents, lo, stored)
@@ -323,6 +323,7 @@ func (l *raftLog) stableTo(id entryID) {
 		return
 	}
 	l.tail.stable(id.index)
+	l.tail.release(l.apply.handed)
 }
 
 // hasConfChange reports whether (lo, hi] holds a configuration change. It reads page by page, since

@@ -167,7 +167,7 @@ func (m *logModel) handOut() {
 	if m.log.tail.snapshotWaits() {
 		w.snapshot = m.log.tail.snapshot
 	}
-	if len(m.log.tail.entries) > 0 {
+	if m.log.tail.writing() {
 		w.report = m.log.lastID()
 	}
 	if n := len(w.ents); n > 0 {
@@ -236,7 +236,7 @@ func (m *logModel) apply() {
 	want := naiveLimit(m.ents[m.handed:hi], m.log.apply.limit-m.log.apply.bytes)
 	require.Equal(m.t, want, ents, "seed %d", m.seed)
 	m.note(ents)
-	m.log.handOutCommitted(ents, !m.async)
+	m.log.handOutCommitted(ents, entsSize(ents), !m.async)
 	m.handed += uint64(len(ents))
 }
 

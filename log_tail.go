@@ -8,32 +8,41 @@ const (
 	lastChunk  = 64
 )
 
+// maxKept bounds, in bytes of payload, the durable entries that a tail keeps.
+const maxKept = 64 << 10
+
 // logTail is the end of the log that is not known to be durable: a snapshot or entries that the host
-// has yet to write, or is writing.
+// has yet to write, or is writing. The entries that became durable last are kept until they are handed
+// out for application, so that Storage is seldom asked for them.
 //
-//	         base      handed          last
-//	durable ..|........|...............|
-//	           written  not handed out
-//	           now      yet
+//	         start     base      handed          last
+//	durable ..|.........|.........|...............|
+//	           durable,  written   not handed out
+//	           kept      now       yet
 //
 // Entries are immutable from the moment they are appended. The memory behind them is only ever
 // appended to, and slices that leave are capped, so nothing is copied for the host.
 type logTail struct {
-	base    uint64 // index of the entry before entries[0]
+	start   uint64 // index of the entry before entries[0]
+	base    uint64 // entries up to here are durable
 	handed  uint64 // entries up to here are with the host
 	entries []pb.Entry
 
 	snapshot       *pb.Snapshot // received and not yet durable; base is its index or above
 	snapshotHanded bool
 
-	chunk int // size of the newest piece of memory behind entries
+	used  bool // since the last tick
+	chunk int  // size of the newest piece of memory behind entries
 }
 
-func (t *logTail) last() uint64 { return t.base + uint64(len(t.entries)) }
+func (t *logTail) last() uint64 { return t.start + uint64(len(t.entries)) }
+
+// writing reports whether there are entries that are not durable.
+func (t *logTail) writing() bool { return t.base < t.last() }
 
 // slice returns the entries in (lo, hi], which must be within the tail.
 func (t *logTail) slice(lo, hi uint64) []pb.Entry {
-	from, to := lo-t.base, hi-t.base
+	from, to := lo-t.start, hi-t.start
 	return t.entries[from:to:to]
 }
 
@@ -58,12 +67,12 @@ func (t *logTail) handOut() {
 func (t *logTail) replace(ents []pb.Entry) {
 	after := ents[0].Index - 1
 	switch {
-	case after <= t.base:
-		t.base, t.handed = after, after
+	case after <= t.start:
+		t.start, t.base, t.handed = after, after, after
 		t.entries = nil
 	case after < t.last():
-		t.entries = t.slice(t.base, after)
-		t.handed = min(t.handed, after)
+		t.entries = t.slice(t.start, after)
+		t.base, t.handed = min(t.base, after), min(t.handed, after)
 	}
 	if len(t.entries) == 0 && cap(t.entries) < len(ents) {
 		t.entries = ents[:len(ents):len(ents)]
@@ -75,6 +84,7 @@ func (t *logTail) replace(ents []pb.Entry) {
 // append adds copies of ents and returns the copies, which the caller may finish before anything
 // else sees them.
 func (t *logTail) append(ents []pb.Entry) []pb.Entry {
+	t.used = true
 	n := len(t.entries)
 	if n+len(ents) > cap(t.entries) {
 		t.grow(len(ents))
@@ -92,11 +102,22 @@ func (t *logTail) grow(more int) {
 	t.entries = fresh
 }
 
-// stable notes that the entries up to i are durable.
+// stable notes that the entries up to i are durable. Of those it keeps no more than were not before.
 func (t *logTail) stable(i uint64) {
-	t.entries = t.entries[i-t.base:]
+	t.release(t.base)
 	t.base = i
 	t.handed = max(t.handed, i)
+	if payloadsSize(t.entries[:i-t.start]) > maxKept {
+		t.release(i)
+	}
+}
+
+// release forgets the durable entries up to i.
+func (t *logTail) release(i uint64) {
+	if i = min(i, t.base); i > t.start {
+		t.entries = t.entries[i-t.start:]
+		t.start = i
+	}
 }
 
 // snapshotStable notes that the snapshot at index i is durable.
@@ -110,12 +131,17 @@ func (t *logTail) snapshotStable(i uint64) {
 // restore makes s all that the tail holds.
 func (t *logTail) restore(s *pb.Snapshot) {
 	i := s.Metadata.Index
-	*t = logTail{base: i, handed: i, snapshot: s}
+	*t = logTail{start: i, base: i, handed: i, snapshot: s}
 }
 
-// rest lets go of memory that only load justifies.
+// rest lets go of memory that only load justifies, at the second tick without any.
 func (t *logTail) rest() {
-	if len(t.entries) == 0 {
+	if t.used {
+		t.used = false
+		return
+	}
+	if !t.writing() {
+		t.start = t.base
 		t.entries, t.chunk = nil, 0
 	}
 }

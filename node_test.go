@@ -83,14 +83,14 @@ func requireInOrderPerGoroutine(t *testing.T, values []string) {
 func TestNodeGathersLaterInputForTheNextReady(t *testing.T) {
 	bothModes(t, func(t *testing.T, opts ...option) {
 		h := newLeaderHost(t, 1, opts...)
-		g := h.offerCommitted("a")
+		g := h.offerCommitted(large)
 		proposed := make(chan error)
 		go func() { proposed <- h.Propose(context.Background(), []byte("b")) }()
 		h.store.open(g)
 		require.NoError(t, <-proposed)
 
 		offered := h.next()
-		require.Equal(t, []string{"a"}, data(offered.CommittedEntries))
+		require.Equal(t, []string{large}, data(offered.CommittedEntries))
 		require.Empty(t, data(offered.Entries))
 		require.NoError(t, h.Propose(context.Background(), []byte("c")))
 		h.handle(offered)
@@ -103,6 +103,9 @@ func TestNodeGathersLaterInputForTheNextReady(t *testing.T) {
 		require.Equal(t, []string{"b", "c"}, later)
 	})
 }
+
+// large is a value that a member does not keep in memory when it is durable.
+var large = strings.Repeat("a", 1<<16+1)
 
 // offerCommitted proposes value and goes on until the Ready that hands it out as committed is being
 // taken, and waits in Storage.
@@ -132,7 +135,7 @@ func (h *nodeHost) offerCommitted(value string) gate {
 func TestStopWithdrawsWhatIsOnOffer(t *testing.T) {
 	bothModes(t, func(t *testing.T, opts ...option) {
 		h := newLeaderHost(t, 1, opts...)
-		g := h.offerCommitted("a")
+		g := h.offerCommitted(large)
 		h.store.open(g)
 		require.Positive(t, h.Status().Term) // after this the Ready is taken
 		h.Stop()
@@ -169,7 +172,7 @@ func TestProposeWaitsForALeader(t *testing.T) {
 func TestCallersLeaveWhileStorageIsSlow(t *testing.T) {
 	bothModes(t, func(t *testing.T, opts ...option) {
 		h := newLeaderHost(t, 1, opts...)
-		g := h.offerCommitted("a")
+		g := h.offerCommitted(large)
 		ctx, cancel := context.WithCancel(context.Background())
 		calls := map[string]func() error{
 			"Propose":           func() error { return h.Propose(ctx, []byte("b")) },
@@ -205,7 +208,7 @@ func TestCallerWhoseCallReadsSlowlyLeaves(t *testing.T) {
 	bothModes(t, func(t *testing.T, opts ...option) {
 		h := newLeaderHost(t, 3, opts...)
 		h.mute = true
-		require.NoError(t, h.Propose(context.Background(), []byte("a")))
+		require.NoError(t, h.Propose(context.Background(), []byte(large)))
 		h.until(func(st raft.Status) bool { return st.Progress[1].Match == 3 })
 		h.ReportUnreachable(3)
 		g := h.store.close()
@@ -257,7 +260,7 @@ func TestTickDoesNotWaitForStorage(t *testing.T) {
 func TestTicksOfABusyNodeAreMadeUpFor(t *testing.T) {
 	h := newLeaderHost(t, 3, checkQuorum)
 	h.mute = true
-	require.NoError(t, h.Propose(context.Background(), []byte("a")))
+	require.NoError(t, h.Propose(context.Background(), []byte(large)))
 	h.handle(h.next())
 	h.mute = false
 	g := h.store.close()
@@ -281,7 +284,7 @@ func TestTicksOfABusyNodeAreMadeUpFor(t *testing.T) {
 func TestStopReleasesWhoWaits(t *testing.T) {
 	bothModes(t, func(t *testing.T, opts ...option) {
 		h := newLeaderHost(t, 1, opts...)
-		g := h.offerCommitted("a")
+		g := h.offerCommitted(large)
 		results := make(chan error, 2)
 		go func() { results <- h.Propose(context.Background(), []byte("b")) }()
 		go func() { results <- h.ReadIndex(context.Background(), []byte("b")) }()
@@ -333,8 +336,8 @@ func TestNodeNeverDeliversAnEmptyReady(t *testing.T) {
 		one := func(c *raft.Config) { c.MaxSizePerMsg, c.MaxCommittedSizePerReady, c.MaxInflightMsgs = 0, 1000, 1 }
 		h := newLeaderHost(t, 5, append(opts, one)...)
 		h.mute = true
-		for _, v := range []string{"a", "b", "c"} {
-			require.NoError(t, h.Propose(context.Background(), []byte(v)))
+		for i := 0; i < 3; i++ {
+			require.NoError(t, h.Propose(context.Background(), []byte(large)))
 		}
 		h.until(func(st raft.Status) bool { return st.Progress[1].Match == 5 })
 
@@ -528,7 +531,7 @@ func TestFailedStorageHaltsTheNode(t *testing.T) {
 		})...)
 		broken := errors.New("disk on fire")
 		hook := func() error { return broken }
-		require.NoError(t, h.Propose(context.Background(), []byte("a")))
+		require.NoError(t, h.Propose(context.Background(), []byte(large)))
 		h.store.hook.Store(&hook)
 		var err error
 		for err == nil {

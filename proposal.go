@@ -95,21 +95,18 @@ func (r *raft) gateConfChanges(m *pb.Message) (ents []pb.Entry, confIndex uint64
 // what is not committed. One that is alone is always taken, and so is one without payload: the
 // leader's own must never be refused.
 func (r *raft) appendEntries(ents []pb.Entry) bool {
-	size := payloadsSize(ents)
-	pending := r.leadership.uncommitted
-	if pending > 0 && size > 0 && pending+size > r.cfg.MaxUncommittedEntriesSize {
-		return false
+	if limit := r.cfg.MaxUncommittedEntriesSize; limit != noLimit {
+		size := payloadsSize(ents)
+		pending := r.leadership.uncommitted
+		if pending > 0 && size > 0 && pending+size > limit {
+			return false
+		}
+		r.leadership.uncommitted = pending + size
 	}
-	r.leadership.uncommitted = pending + size
 	r.log.append(r.term, ents)
 	// The leader acknowledges to itself like everybody else: when it is durable.
 	r.acknowledge(r.id, r.log.last())
 	return true
-}
-
-// releaseQuota gives back the quota of applied entries.
-func (r *raft) releaseQuota(ents []pb.Entry) {
-	r.leadership.uncommitted -= min(payloadsSize(ents), r.leadership.uncommitted)
 }
 
 // inheritedQuota returns the payload of what a new leader has in its log and not yet applied: it is

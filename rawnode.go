@@ -13,14 +13,17 @@ type RawNode struct {
 	softState SoftState    // as the host knows it
 	hardState pb.HardState // as the host knows it
 	onAdvance onAdvance
+	found     due  // if looked
+	looked    bool // and nothing has happened since
 }
 
 // onAdvance is what Advance reports for the Ready that the host has, beside raft.out.own.
 type onAdvance struct {
-	ack     ownAck
-	write   writeReport // if written
-	applied []pb.Entry
-	written bool
+	ack         ownAck
+	write       writeReport // if written
+	applied     []pb.Entry
+	appliedSize uint64 // bytes
+	written     bool
 }
 
 // NewRawNode returns a member with the state that config.Storage holds. The error says which field of
@@ -38,12 +41,13 @@ func NewRawNode(config *Config) (*RawNode, error) {
 // the same list. Storage must be empty. Each peer's Context comes back in the configuration change that
 // is applied for it.
 func (rn *RawNode) Bootstrap(peers []Peer) error {
-	rn.hardState = pb.HardState{}
+	rn.hardState, rn.looked = pb.HardState{}, false
 	return rn.raft.bootstrap(peers)
 }
 
 // Tick tells that one tick of time has passed.
 func (rn *RawNode) Tick() {
+	rn.looked = false
 	if !rn.raft.halted {
 		rn.raft.tick()
 		rn.raft.checkStorage()
@@ -61,6 +65,7 @@ func (rn *RawNode) Campaign() error { return rn.input(&pb.Message{Type: pb.MsgHu
 // the caller must not change it. A nil error does not mean that it will be committed.
 func (rn *RawNode) Propose(data []byte) error {
 	if r := rn.raft; r.state == StateLeader && !r.halted {
+		rn.looked = false
 		err := r.propose(data)
 		r.checkStorage()
 		return err
@@ -91,6 +96,7 @@ func confChangeProposal(cc pb.ConfChangeI) (pb.Message, error) {
 // among the committed entries, at its place, and stores the returned configuration with its next
 // snapshot. A change that does not fit is skipped, on all members alike.
 func (rn *RawNode) ApplyConfChange(cc pb.ConfChangeI) *pb.ConfState {
+	rn.looked = false
 	conf := rn.raft.applyConfChange(cc.AsV2())
 	rn.raft.checkStorage()
 	return &conf
@@ -109,6 +115,7 @@ func (rn *RawNode) Step(m pb.Message) error {
 
 // input is what every input but Tick goes through.
 func (rn *RawNode) input(m *pb.Message) error {
+	rn.looked = false
 	r := rn.raft
 	if r.halted {
 		return ErrHalted
@@ -142,6 +149,7 @@ func (rn *RawNode) Ready() (rd Ready) {
 // Config.AsyncStorageWrites.
 func (rn *RawNode) Advance(_ Ready) {
 	r := rn.raft
+	rn.looked = false
 	if r.halted {
 		return
 	}
@@ -156,7 +164,7 @@ func (rn *RawNode) Advance(_ Ready) {
 		r.written(&done.write)
 	}
 	if len(done.applied) > 0 {
-		r.applied(done.applied)
+		r.applied(done.applied, done.appliedSize)
 	}
 	*done = onAdvance{}
 	r.checkStorage()

@@ -55,8 +55,16 @@ const (
 	dueMessages
 )
 
-// due is the one place that decides whether there is a Ready and what is in it.
+// due returns what there is for a Ready. It is looked up once after each input.
 func (rn *RawNode) due() due {
+	if !rn.looked {
+		rn.looked, rn.found = true, rn.look()
+	}
+	return rn.found
+}
+
+// look is the one place that decides whether there is a Ready and what is in it.
+func (rn *RawNode) look() due {
 	r := rn.raft
 	if r.halted {
 		return 0
@@ -88,6 +96,7 @@ func (rn *RawNode) due() due {
 
 // take builds the Ready for d and notes that the host has it.
 func (rn *RawNode) take(rd *Ready, d due) {
+	rn.looked = false
 	r := rn.raft
 	if d&dueSoftState != 0 {
 		soft := r.softState()
@@ -120,7 +129,9 @@ func (rn *RawNode) take(rd *Ready, d due) {
 	}
 	r.log.tail.handOut()
 	if len(rd.CommittedEntries) > 0 {
-		r.log.handOutCommitted(rd.CommittedEntries, !rn.async)
+		size := entsSize(rd.CommittedEntries)
+		rn.onAdvance.appliedSize = size
+		r.log.handOutCommitted(rd.CommittedEntries, size, !rn.async)
 	}
 }
 
@@ -184,7 +195,7 @@ func count(b bool) int {
 // writesLog reports whether the log writer has something to report: entries or a snapshot, of this
 // Ready or of one before it.
 func (rn *RawNode) writesLog(rd *Ready) bool {
-	return len(rn.raft.log.tail.entries) > 0 || rd.Snapshot.Metadata.Index != 0
+	return rn.raft.log.tail.writing() || rd.Snapshot.Metadata.Index != 0
 }
 
 // writeReport is what the log writer says when a Ready is durable: the log up to id is, and the
@@ -198,7 +209,7 @@ type writeReport struct {
 
 func (r *raft) writeReport(rd *Ready) writeReport {
 	w := writeReport{term: r.term}
-	if len(r.log.tail.entries) > 0 {
+	if r.log.tail.writing() {
 		w.id = r.log.lastID()
 	}
 	if rd.Snapshot.Metadata.Index != 0 {
