@@ -16,7 +16,7 @@ import (
 // Messages that nobody sane sends, to a member in every role and under every option, between valid ones.
 // stage is the member, its host and what is checked; here are the ways to drive it.
 
-var hostileMessages = flag.Int("hostile.messages", 100_000, "hostile messages that TestHostileMessages sends")
+var hostileMessages = flag.Int("hostile.messages", 30_000, "hostile messages that TestHostileMessages sends")
 
 // coin reads choices from fuzz input; when that is used up, all choices are 0.
 type coin struct{ data []byte }

@@ -1,6 +1,7 @@
 package raft_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -160,5 +161,27 @@ func TestAnswersInTheMembersOwnNameAreRefused(t *testing.T) {
 			}
 		}
 		require.Equal(t, before, picture(m))
+	}
+}
+
+// A snapshot that ends before what this member has compacted is old, and nothing else: there is no entry
+// left to compare it with, and it must not take the log back (B70).
+func TestOldSnapshotOfWhatIsCompactedChangesNothing(t *testing.T) {
+	for _, opts := range [][]option{nil, {mirror}} {
+		g := newGroup(t, 3, opts...)
+		g.elect(1)
+		g.commit(1, "a", "b", "c")
+		g.compact(2)
+		m := g.restart(2, opts...) // it no longer remembers terms of what is gone
+		g.emit(2)
+		before := picture(m)
+		require.NoError(t, m.Step(pb.Message{Type: pb.MsgSnap, From: 1, To: 2, Term: 2, Snapshot: &pb.Snapshot{
+			Metadata: pb.SnapshotMetadata{Index: 3, Term: 2, ConfState: m.conf}}}))
+		answers := g.emit(2)
+		require.Len(t, answers, 1)
+		require.Equal(t, uint64(5), answers[0].Index)
+		require.Equal(t, uint64(5), g.commitOf(2))
+		require.Equal(t, uint64(5), m.BasicStatus().Applied)
+		require.Contains(t, before, fmt.Sprint(m.entries()))
 	}
 }

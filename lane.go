@@ -23,13 +23,11 @@ func (l *lane) waiting() []pb.Message { return l.room[l.taken:] }
 
 // next adds an empty message, to be filled in before the next call.
 func (l *lane) next() *pb.Message {
-	n := len(l.room)
-	if n == cap(l.room) {
+	if len(l.room) == cap(l.room) {
 		l.reserve(1)
-		n = len(l.room)
 	}
-	l.room = l.room[:n+1]
-	return &l.room[n]
+	l.room = l.room[:len(l.room)+1]
+	return &l.room[len(l.room)-1]
 }
 
 // add adds messages.
@@ -46,19 +44,26 @@ func (l *lane) reserve(n int) {
 	l.taken = 0
 }
 
-// take returns what waits, nil if nothing does, with a capacity for extra more that is the caller's,
-// too.
-func (l *lane) take(extra int) []pb.Message {
+// take returns what waits, nil if nothing does.
+func (l *lane) take() []pb.Message {
 	n := len(l.room)
-	if extra > 0 {
-		l.reserve(extra)
-		n = len(l.room)
-		l.room = l.room[:n+extra]
-	}
-	if n+extra == l.taken {
+	if n == l.taken {
 		return nil
 	}
+	msgs := l.room[l.taken:n:n]
+	l.taken = n
+	return msgs
+}
+
+// takeWith is take with a capacity for extra more messages that is the caller's, too.
+func (l *lane) takeWith(extra int) []pb.Message {
+	if extra == 0 {
+		return l.take()
+	}
+	l.reserve(extra)
+	n := len(l.room)
 	msgs := l.room[l.taken : n : n+extra]
+	l.room = l.room[:n+extra]
 	l.taken = n + extra
 	return msgs
 }

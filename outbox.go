@@ -122,7 +122,7 @@ func (o *outbox) mark(p *tracker.Peer, sort markSort) *mark {
 			return m
 		}
 	}
-	o.marks = append(o.marks, mark{to: p.ID, before: len(o.now.waiting()), sort: sort})
+	o.marks = append(o.marks, mark{to: p.ID, before: len(o.now.room) - o.now.taken, sort: sort})
 	p.Queued = uint32(len(o.marks))
 	return &o.marks[len(o.marks)-1]
 }
@@ -185,9 +185,9 @@ func (r *raft) takeNow(extra int) []pb.Message {
 	o := &r.out
 	o.used = true
 	if len(o.marks) == 0 {
-		return o.now.take(extra)
+		return o.now.takeWith(extra)
 	}
-	finished := o.now.take(0)
+	finished := o.now.take()
 	o.now.reserve(len(finished) + len(o.marks) + extra)
 	n := 0
 	for i := range o.marks {
@@ -210,7 +210,7 @@ func (r *raft) takeNow(extra int) []pb.Message {
 	}
 	o.marks = o.marks[:0]
 	r.unqueue()
-	return o.now.take(extra)
+	return o.now.takeWith(extra)
 }
 
 // takeAppends turns a mark into appends. The first one goes even without entries, unless it would

@@ -143,7 +143,7 @@ func (rn *RawNode) takeSync(rd *Ready, d due) {
 	done := &rn.onAdvance
 	if d&dueMessages != 0 {
 		if len(o.marks) == 0 && !o.now.waits() {
-			rd.Messages = o.later.take(0)
+			rd.Messages = o.later.take()
 		} else {
 			later := o.later.waiting()
 			rd.Messages = append(r.takeNow(len(later)), later...)
@@ -175,13 +175,13 @@ func (rn *RawNode) takeAsync(rd *Ready) {
 		if rn.writesLog(rd) {
 			*r.out.later.next() = r.writeReport(rd).message(r.id)
 		}
-		m.Responses = r.out.later.take(0)
+		m.Responses = r.out.later.take()
 		rd.Messages = append(rd.Messages, m)
 	}
 	if applies {
 		*r.out.later.next() = r.applyReport(rd)
 		rd.Messages = append(rd.Messages, pb.Message{Type: pb.MsgStorageApply, To: LocalApplyThread,
-			From: r.id, Entries: rd.CommittedEntries, Responses: r.out.later.take(0)})
+			From: r.id, Entries: rd.CommittedEntries, Responses: r.out.later.take()})
 	}
 }
 

@@ -24,10 +24,10 @@ func (r *raft) replicate(p *tracker.Peer, always bool) bool {
 	if p.IsPaused() {
 		return false
 	}
-	if r.beyondLog(p) {
+	if p.Next <= r.log.apply.handed && r.beyondLog(p) {
 		return r.sendSnapshot(p)
 	}
-	if r.cfg.EagerAppends || p.State == tracker.StateProbe {
+	if p.State == tracker.StateProbe || r.cfg.EagerAppends {
 		p.Queued = 0 // the next mark comes after this message
 		return r.nextAppend(p, always)
 	}
@@ -61,20 +61,23 @@ func (r *raft) nextAppend(p *tracker.Peer, always bool) bool {
 	prev := p.Next - 1
 	prevTerm, err := r.log.term(prev)
 	var ents []pb.Entry
-	if err == nil && (p.State != tracker.StateReplicate || !p.Inflights.Full()) {
+	if err == nil && prev < r.log.last() && (p.State != tracker.StateReplicate || !p.Inflights.Full()) {
 		ents, err = r.log.after(prev, r.cfg.MaxSizePerMsg)
 	}
 	if err != nil {
 		return false // compacted since we looked: the next heartbeat response asks again
 	}
-	if len(ents) == 0 && !always {
-		return false
-	}
 	if len(ents) > 0 {
 		assert(ents[0].Index == p.Next, "an append starts where the member's log ends")
-		r.peers.Window(p)
+		if p.Inflights == nil {
+			r.peers.Window(p)
+		}
+		p.SentEntries(len(ents), payloadsSize(ents))
+	} else if !always {
+		return false
+	} else {
+		p.SentEntries(0, 0)
 	}
-	p.SentEntries(len(ents), payloadsSize(ents))
 	p.SentCommit(r.log.committed)
 	m := r.out.now.next()
 	m.Type, m.To, m.From, m.Term = pb.MsgApp, p.ID, r.id, r.term

@@ -73,16 +73,6 @@ func IsLocalMsgTarget(id uint64) bool {
 // rule says who answers what, in which role; what is not here is ignored. It is a table written as
 // switches: through a table of functions each message would have to be copied or go to the heap.
 func (r *raft) rule(m *pb.Message) error {
-	switch m.Type {
-	case pb.MsgHup:
-		return r.onHup(m)
-	case pb.MsgVote, pb.MsgPreVote:
-		return r.onVoteRequest(m)
-	case pb.MsgStorageAppendResp:
-		return r.onAppendDurable(m)
-	case pb.MsgStorageApplyResp:
-		return r.onApplied(m)
-	}
 	switch r.state {
 	case StateFollower:
 		return r.asFollower(m)
@@ -93,6 +83,20 @@ func (r *raft) rule(m *pb.Message) error {
 	default:
 		return r.asCandidate(m, pb.MsgVoteResp)
 	}
+}
+
+func (r *raft) inEveryRole(m *pb.Message) error {
+	switch m.Type {
+	case pb.MsgHup:
+		return r.onHup(m)
+	case pb.MsgVote, pb.MsgPreVote:
+		return r.onVoteRequest(m)
+	case pb.MsgStorageAppendResp:
+		return r.onAppendDurable(m)
+	case pb.MsgStorageApplyResp:
+		return r.onApplied(m)
+	}
+	return nil
 }
 
 func (r *raft) asFollower(m *pb.Message) error {
@@ -116,7 +120,7 @@ func (r *raft) asFollower(m *pb.Message) error {
 	case pb.MsgForgetLeader:
 		return r.onForgetLeader(m)
 	}
-	return nil
+	return r.inEveryRole(m)
 }
 
 // asCandidate is for both sorts of campaign; ballot is the type of their answers.
@@ -129,7 +133,7 @@ func (r *raft) asCandidate(m *pb.Message, ballot pb.MessageType) error {
 	case ballot:
 		return r.onBallot(m)
 	}
-	return nil
+	return r.inEveryRole(m)
 }
 
 func (r *raft) asLeader(m *pb.Message) error {
@@ -153,5 +157,5 @@ func (r *raft) asLeader(m *pb.Message) error {
 	case pb.MsgTransferLeader:
 		return r.onTransfer(m)
 	}
-	return nil
+	return r.inEveryRole(m)
 }

@@ -188,19 +188,24 @@ func (ms *MemoryStorage) Compact(compactIndex uint64) error {
 	}
 	n := compactIndex - ms.edge.index
 	ms.edge = entryID{term: ms.entries[n-1].Term, index: compactIndex}
-	// A copy, so that the memory of what was dropped is free.
-	ms.entries = append([]pb.Entry(nil), ms.entries[n:]...)
+	// A copy, so that the memory of what was dropped is free. Who compacts again and again will append as
+	// much again.
+	rest := ms.entries[n:]
+	ms.entries = append(make([]pb.Entry, 0, len(rest)+min(int(n), maxSpare)), rest...)
 	return nil
 }
+
+// maxSpare bounds the room for entries that MemoryStorage takes in advance after a compaction.
+const maxSpare = 1024
 
 // Append saves entries at their indexes and drops what was there from the first of them on. Entries
 // that are compacted already are skipped. It panics if they would leave a gap.
 func (ms *MemoryStorage) Append(entries []pb.Entry) error {
-	ms.Lock()
-	defer ms.Unlock()
 	if len(entries) == 0 {
 		return nil
 	}
+	ms.Lock()
+	defer ms.Unlock()
 	first := entries[0].Index
 	if first+uint64(len(entries))-1 <= ms.edge.index {
 		return nil
@@ -217,6 +222,10 @@ func (ms *MemoryStorage) Append(entries []pb.Entry) error {
 	case keep < n:
 		// Capped, so that the entries that are replaced stay as they are for whoever holds them.
 		ms.entries = ms.entries[:keep:keep]
+	}
+	if need := len(ms.entries) + len(entries); need > cap(ms.entries) {
+		// Twice as much each time: append grows by less, and then copies more.
+		ms.entries = append(make([]pb.Entry, 0, max(need, 2*len(ms.entries))), ms.entries...)
 	}
 	ms.entries = append(ms.entries, entries...)
 	return nil
