@@ -167,9 +167,6 @@ func (r *raft) checkCommitted(m *pb.Message) error {
 	if m.Index > r.log.committed || !r.deviates(d1RefuseImpossible) {
 		return nil
 	}
-	if m.Index > r.log.committed {
-		return nil
-	}
 	if term, differs := r.contradicts(m, entryID{term: m.LogTerm, index: m.Index}); differs {
 		return badMessage(m, "LogTerm", m.LogTerm, fmt.Sprintf("%d, which is committed here", term))
 	}

@@ -275,7 +275,7 @@ func (l *raftLog) slice(lo, hi, maxSize uint64) ([]pb.Entry, error) {
 		return ents, nil
 	}
 	rest := limitSize(l.tail.slice(stored, hi), maxSize-size)
-	if len(rest) == 1 && uint64(rest[0].Size()) > maxSize-size {
+	if len(rest) == 1 && entrySize(&rest[0]) > maxSize-size {
 		return ents, nil
 	}
 	return append(ents, rest...), nil

@@ -2,10 +2,10 @@ package raft
 
 import pb "quorate.example/raft/raftpb"
 
-// Bounds, in entries, of the memory that a tail takes at once; it grows under load.
+// Bounds, in entries, of the memory that a tail takes at once; it grows with what has to wait.
 const (
 	firstChunk = 4
-	lastChunk  = 64
+	lastChunk  = 2048
 )
 
 // maxKept bounds, in bytes of payload, the durable entries that a tail keeps.
@@ -96,7 +96,7 @@ func (t *logTail) append(ents []pb.Entry) []pb.Entry {
 // grow makes room for more entries in a new piece of memory: slices of the old one have left.
 func (t *logTail) grow(more int) {
 	n := len(t.entries)
-	t.chunk = min(max(2*t.chunk, firstChunk), max(lastChunk, n))
+	t.chunk = min(max(2*t.chunk, firstChunk), max(64, 2*n, t.chunk), lastChunk)
 	fresh := make([]pb.Entry, n, n+max(more, t.chunk))
 	copy(fresh, t.entries)
 	t.entries = fresh

@@ -20,6 +20,12 @@ type outbox struct {
 	marks []mark
 	later lane
 
+	// A leader that is given proposal after proposal, and nothing else, would mark everybody again for
+	// each. It counts in again how often, for the marks of this round.
+	round   uint32
+	again   int
+	repeats bool // nothing but proposals came since the last round
+
 	// What this member tells itself once it is durable, with synchronous writes; the first ownTaken of
 	// them belong to the Ready that the host has. With asynchronous writes they are in later. A leader
 	// acknowledges to itself so often that this is only a number; own is for the rest.
@@ -36,8 +42,9 @@ type ownAck struct{ term, index uint64 }
 // mark stands for messages that are built when a Ready is asked for.
 type mark struct {
 	to     uint64
-	before int // its place: before this many messages of the lane
-	count  int // appends that are due
+	before int    // its place: before this many messages of the lane
+	count  int    // appends that are due
+	round  uint32 // see outbox.again
 	sort   markSort
 	fill   bool // appends are due until the member's window is full
 }
@@ -130,6 +137,17 @@ func (o *outbox) mark(p *tracker.Peer, sort markSort) *mark {
 // markAppend marks one append for p.
 func (o *outbox) markAppend(p *tracker.Peer) { o.mark(p, markAppends).count++ }
 
+// beginRound is for a round of appends to everybody.
+func (o *outbox) beginRound() {
+	for i := range o.marks {
+		if m := &o.marks[i]; m.round == o.round {
+			m.count += o.again
+		}
+	}
+	o.round++
+	o.again = 0
+}
+
 // markFill marks appends for p until its window is full.
 func (o *outbox) markFill(p *tracker.Peer) { o.mark(p, markAppends).fill = true }
 
@@ -208,7 +226,7 @@ func (r *raft) takeNow(extra int) []pb.Message {
 	if n < len(finished) {
 		o.now.add(finished[n:])
 	}
-	o.marks = o.marks[:0]
+	o.marks, o.again = o.marks[:0], 0
 	r.unqueue()
 	return o.now.takeWith(extra)
 }
@@ -217,7 +235,11 @@ func (r *raft) takeNow(extra int) []pb.Message {
 // only repeat what this Ready holds for the member already; further ones go if there are entries.
 func (r *raft) takeAppends(p *tracker.Peer, m *mark) {
 	always := p.Queued != sent
-	for left := m.count; (left > 0 || m.fill) && !p.IsPaused(); left-- {
+	left := m.count
+	if m.round == r.out.round {
+		left += r.out.again
+	}
+	for ; (left > 0 || m.fill) && !p.IsPaused(); left-- {
 		if !r.nextAppend(p, always) {
 			break
 		}

@@ -41,13 +41,14 @@ func NewRawNode(config *Config) (*RawNode, error) {
 // the same list. Storage must be empty. Each peer's Context comes back in the configuration change that
 // is applied for it.
 func (rn *RawNode) Bootstrap(peers []Peer) error {
-	rn.hardState, rn.looked = pb.HardState{}, false
+	rn.hardState = pb.HardState{}
+	rn.touch()
 	return rn.raft.bootstrap(peers)
 }
 
 // Tick tells that one tick of time has passed.
 func (rn *RawNode) Tick() {
-	rn.looked = false
+	rn.touch()
 	if !rn.raft.halted {
 		rn.raft.tick()
 		rn.raft.checkStorage()
@@ -58,6 +59,12 @@ func (rn *RawNode) Tick() {
 // heartbeats coming of it.
 func (rn *RawNode) TickQuiesced() { rn.raft.clock.sinceContact++ }
 
+// touch is called before everything that may change anything, but for proposals at a leader.
+func (rn *RawNode) touch() {
+	rn.looked = false
+	rn.raft.out.repeats = false
+}
+
 // Campaign makes this member ask for votes now, if it may.
 func (rn *RawNode) Campaign() error { return rn.input(&pb.Message{Type: pb.MsgHup}) }
 
@@ -65,7 +72,7 @@ func (rn *RawNode) Campaign() error { return rn.input(&pb.Message{Type: pb.MsgHu
 // the caller must not change it. A nil error does not mean that it will be committed.
 func (rn *RawNode) Propose(data []byte) error {
 	if r := rn.raft; r.state == StateLeader && !r.halted {
-		rn.looked = false
+		rn.looked = false // and the outbox goes on with its round
 		err := r.propose(data)
 		r.checkStorage()
 		return err
@@ -96,7 +103,7 @@ func confChangeProposal(cc pb.ConfChangeI) (pb.Message, error) {
 // among the committed entries, at its place, and stores the returned configuration with its next
 // snapshot. A change that does not fit is skipped, on all members alike.
 func (rn *RawNode) ApplyConfChange(cc pb.ConfChangeI) *pb.ConfState {
-	rn.looked = false
+	rn.touch()
 	conf := rn.raft.applyConfChange(cc.AsV2())
 	rn.raft.checkStorage()
 	return &conf
@@ -115,7 +122,7 @@ func (rn *RawNode) Step(m pb.Message) error {
 
 // input is what every input but Tick goes through.
 func (rn *RawNode) input(m *pb.Message) error {
-	rn.looked = false
+	rn.touch()
 	r := rn.raft
 	if r.halted {
 		return ErrHalted
@@ -149,7 +156,7 @@ func (rn *RawNode) Ready() (rd Ready) {
 // Config.AsyncStorageWrites.
 func (rn *RawNode) Advance(_ Ready) {
 	r := rn.raft
-	rn.looked = false
+	rn.touch()
 	if r.halted {
 		return
 	}

@@ -96,7 +96,7 @@ func (rn *RawNode) look() due {
 
 // take builds the Ready for d and notes that the host has it.
 func (rn *RawNode) take(rd *Ready, d due) {
-	rn.looked = false
+	rn.touch()
 	r := rn.raft
 	if d&dueSoftState != 0 {
 		soft := r.softState()

@@ -9,10 +9,23 @@ import (
 
 // replicateToAll sends every member an append, also one without entries: it brings the commit index.
 func (r *raft) replicateToAll() {
+	o := &r.out
+	if o.repeats {
+		o.again++
+		return
+	}
+	o.beginRound()
+	o.repeats = !r.cfg.EagerAppends
 	peers := r.peers.All()
 	for i := range peers {
-		if p := &peers[i]; p.ID != r.id {
-			r.replicate(p, true)
+		p := &peers[i]
+		if p.ID == r.id {
+			continue
+		}
+		if r.replicate(p, true) && p.State == tracker.StateReplicate && !r.cfg.EagerAppends {
+			o.marks[p.Queued-1].round = o.round
+		} else if !p.IsPaused() {
+			o.repeats = false
 		}
 	}
 }

@@ -2,6 +2,7 @@ package raft
 
 import (
 	"math"
+	"math/bits"
 
 	pb "quorate.example/raft/raftpb"
 )
@@ -15,9 +16,9 @@ func limitSize(ents []pb.Entry, maxSize uint64) []pb.Entry {
 	if len(ents) == 0 || maxSize == noLimit {
 		return ents
 	}
-	size := uint64(ents[0].Size())
+	size := entrySize(&ents[0])
 	for n := 1; n < len(ents); n++ {
-		size += uint64(ents[n].Size())
+		size += entrySize(&ents[n])
 		if size > maxSize {
 			return ents[:n:n]
 		}
@@ -25,11 +26,24 @@ func limitSize(ents []pb.Entry, maxSize uint64) []pb.Entry {
 	return ents
 }
 
+// entrySize is e.Size() without calls.
+func entrySize(e *pb.Entry) uint64 {
+	size := 3 + varintSize(uint64(e.Type)) + varintSize(e.Term) + varintSize(e.Index)
+	if e.Data != nil {
+		n := uint64(len(e.Data))
+		size += 1 + n + varintSize(n)
+	}
+	return size
+}
+
+// varintSize returns the bytes of v in protobuf's encoding of integers, seven bits in each.
+func varintSize(v uint64) uint64 { return uint64(9*bits.Len64(v|1)+64) / 64 }
+
 // entsSize returns the encoded size of ents in bytes.
 func entsSize(ents []pb.Entry) uint64 {
 	var size uint64
 	for i := range ents {
-		size += uint64(ents[i].Size())
+		size += entrySize(&ents[i])
 	}
 	return size
 }
