@@ -90,7 +90,8 @@ type tally struct{ sent, passed int }
 //
 //	go test -run 'TestHostileMessages$' -v -hostile.messages 10000000 -timeout 0 .
 func TestHostileMessages(t *testing.T) {
-	roles := map[raft.StateType]*tally{raft.StateFollower: {}, raft.StateCandidate: {}, raft.StateLeader: {}, raft.StatePreCandidate: {}}
+	roles := map[raft.StateType]*tally{raft.StateFollower: {}, raft.StateCandidate: {},
+		raft.StateLeader: {}, raft.StatePreCandidate: {}}
 	types := map[pb.MessageType]int{}
 	start, data := time.Now(), make([]byte, 1024)
 	var total tally

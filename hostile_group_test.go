@@ -328,7 +328,7 @@ func runAttack(t *testing.T, data []byte) *attack {
 func TestGroupGoesOnAroundAMemberThatIsLiedTo(t *testing.T) {
 	steps, passed := map[raft.StateType]int{}, map[raft.StateType]int{}
 	silent, followed := 0, 0
-	for _, data := range randomInputs(400) {
+	for _, data := range randomInputs(250) {
 		probe := newAttack(t, data)
 		role := probe.victim.BasicStatus().RaftState
 		a := runAttack(t, data)
@@ -342,10 +342,10 @@ func TestGroupGoesOnAroundAMemberThatIsLiedTo(t *testing.T) {
 		}
 	}
 	for _, role := range []raft.StateType{raft.StateFollower, raft.StateCandidate, raft.StateLeader, raft.StatePreCandidate} {
-		require.Greater(t, steps[role], 100, role)
+		require.Greater(t, steps[role], 50, role)
 		require.GreaterOrEqual(t, 10*passed[role], 3*steps[role], "%s: %d of %d", role, passed[role], steps[role])
 	}
-	require.Greater(t, silent, 200)
-	require.Greater(t, followed, 60, "of %d victims that did not speak", silent)
+	require.Greater(t, silent, 120)
+	require.Greater(t, followed, 40, "of %d victims that did not speak", silent)
 	t.Logf("steps %v passed %v silent %d followed %d", steps, passed, silent, followed)
 }

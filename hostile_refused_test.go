@@ -26,7 +26,8 @@ func refusals() []refusal {
 	}
 	var all []refusal
 	add := func(name, field string, m pb.Message) {
-		all = append(all, refusal{name, field, m, m.Type == pb.MsgApp && m.Index > 0 || m.Snapshot != nil && m.Snapshot.Metadata.Index == 4})
+		log := m.Type == pb.MsgApp && m.Index > 0 || m.Snapshot != nil && m.Snapshot.Metadata.Index == 4
+		all = append(all, refusal{name, field, m, log})
 	}
 	for _, ents := range [][]pb.Entry{nil, {{}, {}}} {
 		add("answer to no read", "Entries", pb.Message{Type: pb.MsgReadIndexResp, From: 3, Index: 4, Entries: ents})
@@ -45,7 +46,8 @@ func refusals() []refusal {
 		add("snapshot with "+name, "Snapshot.Metadata.ConfState", pb.Message{Type: pb.MsgSnap, From: 3, Snapshot: snap(conf)})
 	}
 	add("snapshot of another committed entry", "Snapshot.Metadata.Term", pb.Message{Type: pb.MsgSnap, From: 3,
-		Snapshot: &pb.Snapshot{Metadata: pb.SnapshotMetadata{Index: 4, Term: 3, ConfState: pb.ConfState{Voters: []uint64{1, 2, 3, 4}}}}})
+		Snapshot: &pb.Snapshot{Metadata: pb.SnapshotMetadata{Index: 4, Term: 3,
+			ConfState: pb.ConfState{Voters: []uint64{1, 2, 3, 4}}}}})
 	add("append of another committed entry", "Entries[0].Term", pb.Message{Type: pb.MsgApp, From: 3, Index: 2, LogTerm: 2,
 		Entries: []pb.Entry{{Term: 3, Index: 3}}})
 	add("append of another one behind a true one", "Entries[1].Term", pb.Message{Type: pb.MsgApp, From: 3, Index: 2, LogTerm: 2,

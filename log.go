@@ -319,7 +319,7 @@ func (l *raftLog) restore(s *pb.Snapshot) {
 
 // stableTo notes that the log is durable up to id, if it still holds id.
 func (l *raftLog) stableTo(id entryID) {
-	if id.index <= l.tail.base || id.index > l.last() || !l.matches(id) {
+	if id.index <= l.tail.base || id.index > l.tail.handed || !l.matches(id) {
 		return
 	}
 	l.tail.stable(id.index)

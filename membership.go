@@ -67,6 +67,11 @@ func (r *raft) applyConfChange(cc pb.ConfChangeV2) pb.ConfState {
 
 // changed returns peers as they are after cc.
 func (r *raft) changed(peers *tracker.Peers, cc pb.ConfChangeV2) (tracker.Peers, error) {
+	for _, c := range cc.Changes {
+		if IsLocalMsgTarget(c.NodeID) && r.deviates(d1RefuseImpossible) {
+			return tracker.Peers{}, fmt.Errorf("%d is the ID of a storage thread", c.NodeID)
+		}
+	}
 	if cc.LeaveJoint() {
 		return peers.LeaveJoint()
 	}

@@ -1,6 +1,10 @@
 package tracker
 
-import pb "quorate.example/raft/raftpb"
+import (
+	"slices"
+
+	pb "quorate.example/raft/raftpb"
+)
 
 // RestorePeers returns the configuration that a ConfState describes. Each member is new: nothing
 // is known of its log, and it is taken to miss what follows lastIndex. The limits are those of
@@ -15,9 +19,9 @@ func RestorePeers(cs pb.ConfState, lastIndex uint64, maxInflight int, maxBytes u
 // refused, or read as the changes would be.
 func (ps *Peers) Restore(cs pb.ConfState, lastIndex uint64) (Peers, error) {
 	if len(cs.VotersOutgoing) == 0 {
-		return ps.oneByOne(lastIndex, singles(cs))
+		return ps.add(lastIndex, singles(cs))
 	}
-	before, err := ps.oneByOne(lastIndex, appendChanges(nil, pb.ConfChangeAddNode, cs.VotersOutgoing))
+	before, err := ps.add(lastIndex, appendChanges(nil, pb.ConfChangeAddNode, cs.VotersOutgoing))
 	if err != nil {
 		return Peers{}, err
 	}
@@ -33,20 +37,31 @@ func singles(cs pb.ConfState) []pb.ConfChangeSingle {
 	return appendChanges(ccs, pb.ConfChangeAddLearnerNode, cs.LearnersNext)
 }
 
+// appendChanges appends one change for each of ids, in ascending order: there may be very many, and one
+// that goes to the end of the members is cheap.
 func appendChanges(ccs []pb.ConfChangeSingle, t pb.ConfChangeType, ids []uint64) []pb.ConfChangeSingle {
+	if !slices.IsSorted(ids) {
+		ids = slices.Clone(ids)
+		slices.Sort(ids)
+	}
 	for _, id := range ids {
 		ccs = append(ccs, pb.ConfChangeSingle{Type: t, NodeID: id})
 	}
 	return ccs
 }
 
-func (ps *Peers) oneByOne(lastIndex uint64, ccs []pb.ConfChangeSingle) (Peers, error) {
-	next := *ps
-	for _, cc := range ccs {
-		var err error
-		if next, err = next.Simple(lastIndex, cc); err != nil {
-			return Peers{}, err
-		}
+// add applies changes one after the other. None of them can go wrong but by leaving no voter, and then
+// so do all that follow: voters are added before anything else.
+func (ps *Peers) add(lastIndex uint64, ccs []pb.ConfChangeSingle) (Peers, error) {
+	if len(ccs) == 0 {
+		return *ps, nil
 	}
-	return next, nil
+	next, err := ps.edit()
+	if err != nil {
+		return Peers{}, err
+	}
+	if err := next.change(lastIndex, ccs); err != nil {
+		return Peers{}, err
+	}
+	return next.checked()
 }

@@ -72,7 +72,7 @@ var coreFaults = []fault{
 		"	p.MsgAppFlowPaused = false\n	if p.Match < r.log.last()", "	if p.Match < r.log.last()",
 		"network", 3, []string{"liveness"}},
 	{"a late acknowledgement counts for a new member of the old name", "replication.go",
-		"case p.Floor > 0 && m.Index <= p.Floor:", "case false:",
+		"if index <= p.Floor {", "if false {",
 		"rejoin", 3, []string{"commit", "liveness", "panic", "leader completeness"}},
 
 	// Durability.

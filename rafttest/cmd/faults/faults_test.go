@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -21,6 +23,38 @@ func TestEachFaultApplies(t *testing.T) {
 		require.NotEmpty(t, f.oracles, f.name)
 	}
 	require.GreaterOrEqual(t, len(coreFaults), 20)
+}
+
+// Every rule still has its place in the source, and its tests are those that docs/scenarios.md names.
+func TestEachRuleCanBeTakenBack(t *testing.T) {
+	root, err := moduleRoot()
+	require.NoError(t, err)
+	doc, err := os.ReadFile(filepath.Join(root, "docs", "scenarios.md"))
+	require.NoError(t, err)
+	scenarios := map[string]bool{}
+	for _, r := range revertedRules {
+		scenarios[r.scenario] = true
+		_, err := overlayOf(root, t.TempDir(), append([]fault{r.fault}, r.and...))
+		require.NoError(t, err, r.name)
+		line := ""
+		for _, l := range strings.Split(string(doc), "\n") {
+			if strings.HasPrefix(l, "| "+r.scenario+" ") {
+				line = l
+				break
+			}
+		}
+		for _, name := range r.tests {
+			require.Contains(t, line, "`"+name+"`", r.scenario)
+		}
+	}
+	require.GreaterOrEqual(t, len(scenarios), 25)
+}
+
+func TestFailuresAreReadFromOutput(t *testing.T) {
+	require.Equal(t, []string{"TestA", "TestB"},
+		failures("--- FAIL: TestA (0.00s)\n    --- FAIL: TestA/x (0.00s)\n--- FAIL: TestB (1.00s)\nFAIL\n"))
+	require.Equal(t, []string{"TestSlow"}, failures("panic: test timed out after 1s\n\trunning tests:\n\t\tTestSlow (1s)\n"))
+	require.Equal(t, "1,234,567", thousands([]byte("1234567")))
 }
 
 // What raftsim writes about a failure is read back; an oracle that does not stand

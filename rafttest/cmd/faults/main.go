@@ -6,8 +6,13 @@
 //	go run ./rafttest/cmd/faults              all of them, as a table
 //	go run ./rafttest/cmd/faults -only vote   those with "vote" in the name
 //
+//	go run ./rafttest/cmd/faults -scenarios         the rules of docs/scenarios.md, taken back one by one, and
+//	                                                which of their tests fail; a Markdown table
+//	go run ./rafttest/cmd/faults -scenarios -quick  some of them, without the simulator
+//
 // It exits with 1 if a fault is not noticed, is noticed by an oracle that does
-// not stand for it, or no longer applies because its place in the source changed.
+// not stand for it, or no longer applies because its place in the source changed;
+// with -scenarios, if no test of the scenario fails.
 package main
 
 import (
@@ -24,17 +29,19 @@ import (
 
 func main() {
 	only := flag.String("only", "", "run the faults whose name contains this")
-	seeds := flag.Int("seeds", 20000, "seeds to try before a fault counts as unnoticed")
+	seeds := flag.Int("seeds", 0, "seeds to try before a fault counts as unnoticed; 0: 20000, or 100 with -scenarios")
+	scenarios := flag.Bool("scenarios", false, "take back the rules of docs/scenarios.md, and run their tests as well")
+	quick := flag.Bool("quick", false, "with -scenarios: some rules only, without the simulator")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *only, *seeds); err != nil {
+	if err := run(ctx, *only, *seeds, *scenarios, *quick); err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only string, seeds int) error {
+func run(ctx context.Context, only string, seeds int, scenarios, quick bool) error {
 	root, err := moduleRoot()
 	if err != nil {
 		return err
@@ -44,6 +51,20 @@ func run(ctx context.Context, only string, seeds int) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if scenarios {
+		return runScenarios(ctx, os.Stdout, root, dir, only, orDefault(seeds, 100), quick)
+	}
+	return runFaults(ctx, root, dir, only, orDefault(seeds, 20000))
+}
+
+func orDefault(n, otherwise int) int {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
+func runFaults(ctx context.Context, root, dir, only string, seeds int) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "fault\tnoticed by\tseeds\tevents\tprofile\ttime")
 	failed := 0

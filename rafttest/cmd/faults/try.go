@@ -59,20 +59,26 @@ func (f fault) try(ctx context.Context, root, dir string, seeds int) (finding, e
 }
 
 // overlay writes the faulty file and the overlay that puts it in place.
-func (f fault) overlay(root, dir string) (string, error) {
-	path := filepath.Join(root, filepath.FromSlash(f.file))
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
+func (f fault) overlay(root, dir string) (string, error) { return overlayOf(root, dir, []fault{f}) }
+
+// overlayOf is overlay for several faults in a file each.
+func overlayOf(root, dir string, faults []fault) (string, error) {
+	replace := map[string]string{}
+	for i, f := range faults {
+		path := filepath.Join(root, filepath.FromSlash(f.file))
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		if n := strings.Count(string(text), f.old); n != 1 {
+			return "", fmt.Errorf("no longer applies: %q is in %s %d times", f.old, f.file, n)
+		}
+		replace[path] = filepath.Join(dir, fmt.Sprintf("faulty%d.go", i))
+		if err := os.WriteFile(replace[path], []byte(strings.Replace(string(text), f.old, f.new, 1)), 0o600); err != nil {
+			return "", err
+		}
 	}
-	if n := strings.Count(string(text), f.old); n != 1 {
-		return "", fmt.Errorf("no longer applies: %q is in %s %d times", f.old, f.file, n)
-	}
-	faulty := filepath.Join(dir, "faulty.go")
-	if err := os.WriteFile(faulty, []byte(strings.Replace(string(text), f.old, f.new, 1)), 0o600); err != nil {
-		return "", err
-	}
-	data, err := json.Marshal(map[string]map[string]string{"Replace": {path: faulty}})
+	data, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
 		return "", err
 	}
