@@ -13,11 +13,11 @@ const maxChunk = 64
 //	  waiting         room
 type lane struct {
 	room  []pb.Message
-	taken int
-	chunk int // the newest piece holds so many
+	taken int32
+	chunk int32 // the newest piece holds so many
 }
 
-func (l *lane) waits() bool { return len(l.room) > l.taken }
+func (l *lane) waits() bool { return len(l.room) > int(l.taken) }
 
 func (l *lane) waiting() []pb.Message { return l.room[l.taken:] }
 
@@ -39,7 +39,7 @@ func (l *lane) reserve(n int) {
 		return
 	}
 	waiting := l.waiting()
-	l.chunk = max(len(waiting)+n, min(2*l.chunk, maxChunk))
+	l.chunk = max(int32(len(waiting)+n), min(2*l.chunk, maxChunk))
 	l.room = append(make([]pb.Message, 0, l.chunk), waiting...)
 	l.taken = 0
 }
@@ -47,11 +47,11 @@ func (l *lane) reserve(n int) {
 // take returns what waits, nil if nothing does.
 func (l *lane) take() []pb.Message {
 	n := len(l.room)
-	if n == l.taken {
+	if n == int(l.taken) {
 		return nil
 	}
 	msgs := l.room[l.taken:n:n]
-	l.taken = n
+	l.taken = int32(n)
 	return msgs
 }
 
@@ -64,7 +64,7 @@ func (l *lane) takeWith(extra int) []pb.Message {
 	n := len(l.room)
 	msgs := l.room[l.taken : n : n+extra]
 	l.room = l.room[:n+extra]
-	l.taken = n + extra
+	l.taken = int32(n + extra)
 	return msgs
 }
 

@@ -23,7 +23,7 @@ type outbox struct {
 	// A leader that is given proposal after proposal, and nothing else, would mark everybody again for
 	// each. It counts in again how often, for the marks of this round.
 	round   uint32
-	again   int
+	again   int32
 	repeats bool // nothing but proposals came since the last round
 
 	// What this member tells itself once it is durable, with synchronous writes; the first ownTaken of
@@ -33,7 +33,7 @@ type outbox struct {
 	ownTaken int
 	ownAck   ownAck
 
-	used bool // since the last tick
+	emitted int32 // messages since the last tick
 }
 
 // ownAck says that a leader's log is durable up to index, in the term in which it appended that.
@@ -42,8 +42,8 @@ type ownAck struct{ term, index uint64 }
 // mark stands for messages that are built when a Ready is asked for.
 type mark struct {
 	to     uint64
-	before int    // its place: before this many messages of the lane
-	count  int    // appends that are due
+	before int32  // its place: before this many messages of the lane
+	count  int32  // appends that are due
 	round  uint32 // see outbox.again
 	sort   markSort
 	fill   bool // appends are due until the member's window is full
@@ -129,7 +129,7 @@ func (o *outbox) mark(p *tracker.Peer, sort markSort) *mark {
 			return m
 		}
 	}
-	o.marks = append(o.marks, mark{to: p.ID, before: len(o.now.room) - o.now.taken, sort: sort})
+	o.marks = append(o.marks, mark{to: p.ID, before: int32(len(o.now.room)) - o.now.taken, sort: sort})
 	p.Queued = uint32(len(o.marks))
 	return &o.marks[len(o.marks)-1]
 }
@@ -181,10 +181,14 @@ func (r *raft) unqueue() {
 	}
 }
 
-// rest lets go of memory that only load justifies, at the second tick without any.
+// fewMessages is how many a member sends between two ticks that has no load: it beats.
+const fewMessages = 8
+
+// rest lets go of memory that only load justifies.
 func (o *outbox) rest() {
-	if o.used {
-		o.used = false
+	few := o.emitted <= fewMessages
+	o.emitted = 0
+	if !few {
 		return
 	}
 	if len(o.own) == 0 {
@@ -201,13 +205,12 @@ func (o *outbox) rest() {
 // messages is left behind them.
 func (r *raft) takeNow(extra int) []pb.Message {
 	o := &r.out
-	o.used = true
 	if len(o.marks) == 0 {
 		return o.now.takeWith(extra)
 	}
 	finished := o.now.take()
 	o.now.reserve(len(finished) + len(o.marks) + extra)
-	n := 0
+	n := int32(0)
 	for i := range o.marks {
 		m := &o.marks[i]
 		if n < m.before {
@@ -223,7 +226,7 @@ func (r *raft) takeNow(extra int) []pb.Message {
 			r.takeAppends(p, m)
 		}
 	}
-	if n < len(finished) {
+	if int(n) < len(finished) {
 		o.now.add(finished[n:])
 	}
 	o.marks, o.again = o.marks[:0], 0

@@ -149,7 +149,7 @@ func (rn *RawNode) takeSync(rd *Ready, d due) {
 			rd.Messages = append(r.takeNow(len(later)), later...)
 			o.later.forget()
 		}
-		o.used = true
+		o.emitted += int32(len(rd.Messages))
 		o.ownTaken = len(o.own)
 		done.ack, o.ownAck = o.ownAck, ownAck{}
 	}
@@ -178,6 +178,7 @@ func (rn *RawNode) takeAsync(rd *Ready) {
 		m.Responses = r.out.later.take()
 		rd.Messages = append(rd.Messages, m)
 	}
+	r.out.emitted += int32(len(rd.Messages))
 	if applies {
 		*r.out.later.next() = r.applyReport(rd)
 		rd.Messages = append(rd.Messages, pb.Message{Type: pb.MsgStorageApply, To: LocalApplyThread,
