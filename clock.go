@@ -45,6 +45,7 @@ func (r *raft) restartClock() {
 func (r *raft) tick() {
 	r.log.tail.rest()
 	r.out.rest()
+	r.reads.rest()
 	if r.state == StateLeader {
 		r.tickLeader()
 		return
@@ -61,6 +62,7 @@ func (r *raft) tick() {
 
 func (r *raft) tickLeader() {
 	r.leadership.ticks++
+	r.leadership.reads.rest()
 	r.clock.sinceBeat++
 	r.clock.sinceContact++
 	if r.clock.sinceContact >= r.cfg.ElectionTick {

@@ -1,28 +1,26 @@
 package raft
 
-import pb "quorate.example/raft/raftpb"
-
-// maxChunk is how many messages a lane makes room for at once, under load.
+// maxChunk is how many items a lane makes room for at once, under load.
 const maxChunk = 64
 
-// lane is a queue of finished messages. What is taken from it belongs to the host for good, so its
-// memory is carved from larger pieces and never used again.
+// lane is a queue of finished items: messages, or answers to reads. What is taken from it belongs to the
+// host for good, so its memory is carved from larger pieces and never used again.
 //
 //	taken           len     cap
 //	..|..............|.......|
 //	  waiting         room
-type lane struct {
-	room  []pb.Message
+type lane[T any] struct {
+	room  []T
 	taken int32
 	chunk int32 // the newest piece holds so many
 }
 
-func (l *lane) waits() bool { return len(l.room) > int(l.taken) }
+func (l *lane[T]) waits() bool { return len(l.room) > int(l.taken) }
 
-func (l *lane) waiting() []pb.Message { return l.room[l.taken:] }
+func (l *lane[T]) waiting() []T { return l.room[l.taken:] }
 
-// next adds an empty message, to be filled in before the next call.
-func (l *lane) next() *pb.Message {
+// next adds an empty item, to be filled in before the next call.
+func (l *lane[T]) next() *T {
 	if len(l.room) == cap(l.room) {
 		l.reserve(1)
 	}
@@ -30,22 +28,22 @@ func (l *lane) next() *pb.Message {
 	return &l.room[len(l.room)-1]
 }
 
-// add adds messages.
-func (l *lane) add(msgs []pb.Message) { l.room = append(l.room, msgs...) }
+// add adds items.
+func (l *lane[T]) add(msgs []T) { l.room = append(l.room, msgs...) }
 
-// reserve makes room for n more messages behind those that wait.
-func (l *lane) reserve(n int) {
+// reserve makes room for n more items behind those that wait.
+func (l *lane[T]) reserve(n int) {
 	if cap(l.room)-len(l.room) >= n {
 		return
 	}
 	waiting := l.waiting()
-	l.chunk = max(int32(len(waiting)+n), min(2*l.chunk, maxChunk))
-	l.room = append(make([]pb.Message, 0, l.chunk), waiting...)
+	l.chunk = max(int32(len(waiting)+max(n, len(waiting))), min(2*l.chunk, maxChunk))
+	l.room = append(make([]T, 0, l.chunk), waiting...)
 	l.taken = 0
 }
 
 // take returns what waits, nil if nothing does.
-func (l *lane) take() []pb.Message {
+func (l *lane[T]) take() []T {
 	n := len(l.room)
 	if n == int(l.taken) {
 		return nil
@@ -55,8 +53,8 @@ func (l *lane) take() []pb.Message {
 	return msgs
 }
 
-// takeWith is take with a capacity for extra more messages that is the caller's, too.
-func (l *lane) takeWith(extra int) []pb.Message {
+// takeWith is take with a capacity for extra more items that is the caller's, too.
+func (l *lane[T]) takeWith(extra int) []T {
 	if extra == 0 {
 		return l.take()
 	}
@@ -69,14 +67,14 @@ func (l *lane) takeWith(extra int) []pb.Message {
 }
 
 // forget drops what waits, which nobody else has seen.
-func (l *lane) forget() {
+func (l *lane[T]) forget() {
 	clear(l.waiting())
 	l.room = l.room[:l.taken]
 }
 
 // rest lets go of memory that only load justifies.
-func (l *lane) rest() {
+func (l *lane[T]) rest() {
 	if !l.waits() {
-		*l = lane{}
+		*l = lane[T]{}
 	}
 }

@@ -16,15 +16,16 @@ import (
 // A mark keeps its place, so each member gets its messages in the order of their causes. It joins the
 // member's last item if that is a mark of the same sort.
 type outbox struct {
-	now   lane
+	now   lane[pb.Message]
 	marks []mark
-	later lane
+	later lane[pb.Message]
 
 	// A leader that is given proposal after proposal, and nothing else, would mark everybody again for
 	// each. It counts in again how often, for the marks of this round.
 	round   uint32
 	again   int32
 	repeats bool // nothing but proposals came since the last round
+	beating bool // nothing but reads came since everybody was marked for a heartbeat
 
 	// What this member tells itself once it is durable, with synchronous writes; the first ownTaken of
 	// them belong to the Ready that the host has. With asynchronous writes they are in later. A leader
@@ -85,6 +86,7 @@ func (r *raft) send(m pb.Message) {
 		if p := r.peers.Get(m.To); p != nil {
 			p.Queued = 0 // the next mark comes after this message
 		}
+		r.out.endRounds()
 	}
 	*r.out.now.next() = m
 }
@@ -137,6 +139,9 @@ func (o *outbox) mark(p *tracker.Peer, sort markSort) *mark {
 // markAppend marks one append for p.
 func (o *outbox) markAppend(p *tracker.Peer) { o.mark(p, markAppends).count++ }
 
+// endRounds makes the next round one of its own: something else has happened.
+func (o *outbox) endRounds() { o.repeats, o.beating = false, false }
+
 // beginRound is for a round of appends to everybody.
 func (o *outbox) beginRound() {
 	for i := range o.marks {
@@ -170,6 +175,7 @@ func (r *raft) dropMarksOf(gone func(id uint64) bool) {
 		}
 	}
 	o.marks = kept
+	o.endRounds()
 	r.unqueue() // positions have changed
 }
 

@@ -22,7 +22,7 @@ type raft struct {
 	log   raftLog
 	peers tracker.Peers
 	out   outbox
-	reads []ReadState // answered, for the next Ready
+	reads lane[ReadState] // answered, for the next Ready
 
 	leadership leadership
 

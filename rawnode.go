@@ -59,10 +59,10 @@ func (rn *RawNode) Tick() {
 // heartbeats coming of it.
 func (rn *RawNode) TickQuiesced() { rn.raft.clock.sinceContact++ }
 
-// touch is called before everything that may change anything, but for proposals at a leader.
+// touch is called before everything that may change anything, but for proposals and reads at a leader.
 func (rn *RawNode) touch() {
 	rn.looked = false
-	rn.raft.out.repeats = false
+	rn.raft.out.endRounds()
 }
 
 // Campaign makes this member ask for votes now, if it may.
@@ -72,7 +72,7 @@ func (rn *RawNode) Campaign() error { return rn.input(&pb.Message{Type: pb.MsgHu
 // the caller must not change it. A nil error does not mean that it will be committed.
 func (rn *RawNode) Propose(data []byte) error {
 	if r := rn.raft; r.state == StateLeader && !r.halted {
-		rn.looked = false // and the outbox goes on with its round
+		rn.looked, r.out.beating = false, false // the outbox goes on with its round of appends
 		err := r.propose(data)
 		r.checkStorage()
 		return err
@@ -105,6 +105,7 @@ func confChangeProposal(cc pb.ConfChangeI) (pb.Message, error) {
 func (rn *RawNode) ApplyConfChange(cc pb.ConfChangeI) *pb.ConfState {
 	rn.touch()
 	conf := rn.raft.applyConfChange(cc.AsV2())
+	rn.touch()
 	rn.raft.checkStorage()
 	return &conf
 }
@@ -251,6 +252,11 @@ func (rn *RawNode) ForgetLeader() error {
 // ReadIndex asks for a linearizable read (thesis 6.4). The answer comes in Ready.ReadStates with rctx,
 // which the caller must not change meanwhile. It may never come: there is no leader, or it changed.
 func (rn *RawNode) ReadIndex(rctx []byte) {
+	if r := rn.raft; r.state == StateLeader && !r.halted {
+		rn.looked, r.out.repeats = false, false
+		_ = r.read(waiting{context: rctx})
+		return
+	}
 	_ = rn.input(&pb.Message{Type: pb.MsgReadIndex, Entries: []pb.Entry{{Data: rctx}}})
 }
 

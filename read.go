@@ -23,14 +23,26 @@ const maxWaitingReads = 1 << 16
 
 // pendingReads are the reads of one leadership that wait.
 type pendingReads struct {
-	confirmed uint64       // the number of the newest read that is confirmed
-	queue     []waiting    // numbers confirmed+1 and up
-	early     []pb.Message // came before an entry of this term was committed
+	confirmed uint64    // the number of the newest read that is confirmed
+	queue     []waiting // numbers confirmed+1 and up
+	early     []waiting // came before an entry of this term was committed
+	context   []byte    // of the newest heartbeat, shared by all that say the same
 }
 
+// waiting is a read that waits.
 type waiting struct {
-	request pb.Message
-	index   uint64 // the commit index when it arrived
+	index    uint64     // the commit index when it arrived
+	from     uint64     // the member that forwarded it; None for the leader's own
+	context  []byte     // of one of its own
+	entries  []pb.Entry // of one that was forwarded, which hold the context
+	handOver bool       // asked by the leader itself, to know that it leads
+}
+
+// rest lets go of memory that only load justifies.
+func (p *pendingReads) rest() {
+	if len(p.queue) == 0 {
+		p.queue, p.context = nil, nil
+	}
 }
 
 // newest returns the number of the newest read.
@@ -41,19 +53,28 @@ func (r *raft) onRead(m *pb.Message) error {
 	if len(m.Entries) == 0 {
 		return badMessage(m, "Entries", "empty", "one, with the context")
 	}
+	w := waiting{from: m.From, entries: m.Entries}
+	if m.From == None || m.From == r.id {
+		w = waiting{context: m.Entries[0].Data}
+	}
+	return r.read(w)
+}
+
+// read answers a read, or lets it wait for a round of heartbeats or for the first commit of the term.
+func (r *raft) read(w waiting) error {
 	reads := &r.leadership.reads
 	if r.deviates(d9BoundedReads) && len(reads.queue)+len(reads.early) >= maxWaitingReads {
 		return ErrTooManyReads
 	}
 	switch alone := r.isQuorum(); {
 	case alone && !r.deviates(d14SingleVoterReadWaits):
-		r.answerRead(m, r.log.committed)
+		r.answerRead(&w, r.log.committed)
 	case !r.committedInTerm():
 		// Until then our commit index may be behind that of the leader before us.
-		reads.early = append(reads.early, *m)
+		reads.early = append(reads.early, w)
 	case alone:
-		r.answerRead(m, r.log.committed)
-	case r.takeRead(m):
+		r.answerRead(&w, r.log.committed)
+	case r.takeRead(&w):
 		r.heartbeatAll()
 	}
 	return nil
@@ -74,14 +95,15 @@ func (r *raft) committedInTerm() bool {
 	return r.log.matches(entryID{term: r.term, index: r.log.committed})
 }
 
-// takeRead answers m from the lease, or queues it and reports that it needs a round of heartbeats.
-func (r *raft) takeRead(m *pb.Message) (needsRound bool) {
+// takeRead answers w from the lease, or queues it and reports that it needs a round of heartbeats.
+func (r *raft) takeRead(w *waiting) (needsRound bool) {
 	if r.leaseHolds() {
-		r.answerRead(m, r.log.committed)
+		r.answerRead(w, r.log.committed)
 		return false
 	}
 	reads := &r.leadership.reads
-	reads.queue = append(reads.queue, waiting{request: *m, index: r.log.committed})
+	w.index = r.log.committed
+	reads.queue = append(reads.queue, *w)
 	if self := r.peers.Get(r.id); self != nil {
 		self.ReadAck = reads.newest()
 	}
@@ -144,17 +166,31 @@ func (r *raft) releaseReads() {
 }
 
 // readContext is what a heartbeat carries: the number of the newest read while reads wait, and with
-// leases always the tick of its sending, too.
+// leases always the tick of its sending, too. Heartbeats that say the same share the bytes.
 func (r *raft) readContext() []byte {
 	reads := &r.leadership.reads
-	if r.leaseReads() {
-		context := binary.LittleEndian.AppendUint64(make([]byte, 0, 16), reads.newest())
-		return binary.LittleEndian.AppendUint64(context, r.leadership.ticks)
+	number, tick, size := reads.newest(), r.leadership.ticks, 16
+	if !r.leaseReads() {
+		if len(reads.queue) == 0 && r.leadership.handover.read == 0 {
+			return nil
+		}
+		tick, size = 0, 8
 	}
-	if len(reads.queue) == 0 && r.leadership.handover.read == 0 {
-		return nil
+	le := binary.LittleEndian
+	if c := reads.context; len(c) == size && le.Uint64(c) == number && (size == 8 || le.Uint64(c[8:]) == tick) {
+		return c
 	}
-	return binary.LittleEndian.AppendUint64(nil, reads.newest())
+	context := reads.context[len(reads.context):]
+	if cap(context) < size {
+		context = make([]byte, 0, 64)
+	}
+	context = context[:size]
+	le.PutUint64(context, number)
+	if size == 16 {
+		le.PutUint64(context[8:], tick)
+	}
+	reads.context = context
+	return context[:size:size]
 }
 
 // onReadAck notes the number that p echoed, and the tick. What is no number, or one of a read that is
@@ -184,28 +220,26 @@ func (r *raft) onReadAck(p *tracker.Peer, context []byte) {
 func (r *raft) confirmReads() {
 	reads := &r.leadership.reads
 	confirmed := r.peers.Quorum(func(p *tracker.Peer) uint64 { return p.ReadAck })
-	for len(reads.queue) > 0 && reads.confirmed < confirmed {
-		w := reads.queue[0]
-		reads.queue[0] = waiting{}
-		reads.queue = reads.queue[1:]
+	n := 0
+	for n < len(reads.queue) && reads.confirmed < confirmed {
 		reads.confirmed++
-		r.answerRead(&w.request, w.index)
+		r.answerRead(&reads.queue[n], reads.queue[n].index)
+		n++
 	}
-	if len(reads.queue) == 0 {
-		reads.queue = nil
-	}
+	rest := copy(reads.queue, reads.queue[n:])
+	clear(reads.queue[rest:])
+	reads.queue = reads.queue[:rest]
 }
 
 // answerRead gives the answer to the host, or sends it to the member that forwarded the read.
-func (r *raft) answerRead(m *pb.Message, index uint64) {
-	if len(m.Entries) == 0 {
-		return // the leader's own, for a hand-over
+func (r *raft) answerRead(w *waiting, index uint64) {
+	switch {
+	case w.handOver:
+	case w.from == None:
+		*r.reads.next() = ReadState{Index: index, RequestCtx: w.context}
+	default:
+		r.send(pb.Message{To: w.from, Type: pb.MsgReadIndexResp, Index: index, Entries: w.entries})
 	}
-	if m.From == None || m.From == r.id {
-		r.reads = append(r.reads, ReadState{Index: index, RequestCtx: m.Entries[0].Data})
-		return
-	}
-	r.send(pb.Message{To: m.From, Type: pb.MsgReadIndexResp, Index: index, Entries: m.Entries})
 }
 
 // forwardRead passes a follower's read on to the leader.
@@ -226,6 +260,6 @@ func (r *raft) onReadAnswer(m *pb.Message) error {
 	if len(m.Entries) != 1 {
 		return badMessage(m, "Entries", len(m.Entries), "one, with the context")
 	}
-	r.reads = append(r.reads, ReadState{Index: m.Index, RequestCtx: m.Entries[0].Data})
+	*r.reads.next() = ReadState{Index: m.Index, RequestCtx: m.Entries[0].Data}
 	return nil
 }

@@ -85,7 +85,7 @@ func (rn *RawNode) look() due {
 	if r.log.hasCommitted(!rn.async) {
 		d |= dueCommitted
 	}
-	if len(r.reads) > 0 {
+	if r.reads.waits() {
 		d |= dueReads
 	}
 	if r.out.waits() {
@@ -120,7 +120,7 @@ func (rn *RawNode) take(rd *Ready, d due) {
 		rd.CommittedEntries = r.log.nextCommitted(!rn.async)
 	}
 	if d&dueReads != 0 {
-		rd.ReadStates, r.reads = r.reads, nil
+		rd.ReadStates = r.reads.take()
 	}
 	if rn.async {
 		rn.takeAsync(rd)

@@ -37,6 +37,7 @@ func (r *raft) replicate(p *tracker.Peer, always bool) bool {
 	if p.IsPaused() {
 		return false
 	}
+	r.out.beating = false
 	if p.Next <= r.log.apply.handed && r.beyondLog(p) {
 		return r.sendSnapshot(p)
 	}
@@ -218,6 +219,10 @@ func (r *raft) onBeat(*pb.Message) error {
 }
 
 func (r *raft) heartbeatAll() {
+	if r.out.beating {
+		return
+	}
+	r.out.repeats, r.out.beating = false, !r.cfg.EagerAppends
 	peers := r.peers.All()
 	for i := range peers {
 		p := &peers[i]

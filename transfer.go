@@ -73,7 +73,7 @@ func (r *raft) goOnHandingOver() {
 			}
 		}
 		reads := &r.leadership.reads
-		reads.queue = append(reads.queue, waiting{index: r.log.committed})
+		reads.queue = append(reads.queue, waiting{index: r.log.committed, handOver: true})
 		h.read = reads.newest()
 		r.heartbeatAll()
 	case r.quorumWasTold():
