@@ -216,6 +216,7 @@ func (r *raft) takeNow(extra int) []pb.Message {
 	}
 	finished := o.now.take()
 	o.now.reserve(len(finished) + len(o.marks) + extra)
+	var last piece
 	n := int32(0)
 	for i := range o.marks {
 		m := &o.marks[i]
@@ -229,7 +230,7 @@ func (r *raft) takeNow(extra int) []pb.Message {
 		case m.sort == markHeartbeat:
 			r.heartbeat(p)
 		default:
-			r.takeAppends(p, m)
+			r.takeAppends(p, m, &last)
 		}
 	}
 	if int(n) < len(finished) {
@@ -242,14 +243,14 @@ func (r *raft) takeNow(extra int) []pb.Message {
 
 // takeAppends turns a mark into appends. The first one goes even without entries, unless it would
 // only repeat what this Ready holds for the member already; further ones go if there are entries.
-func (r *raft) takeAppends(p *tracker.Peer, m *mark) {
+func (r *raft) takeAppends(p *tracker.Peer, m *mark, last *piece) {
 	always := p.Queued != sent
 	left := m.count
 	if m.round == r.out.round {
 		left += r.out.again
 	}
 	for ; (left > 0 || m.fill) && !p.IsPaused(); left-- {
-		if !r.nextAppend(p, always) {
+		if !r.nextAppend(p, always, last) {
 			break
 		}
 		always, p.Queued = false, sent

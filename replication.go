@@ -43,7 +43,8 @@ func (r *raft) replicate(p *tracker.Peer, always bool) bool {
 	}
 	if p.State == tracker.StateProbe || r.cfg.EagerAppends {
 		p.Queued = 0 // the next mark comes after this message
-		return r.nextAppend(p, always)
+		var c piece
+		return r.nextAppend(p, always, &c)
 	}
 	if !always && (p.Next > r.log.last() || p.Inflights.Full()) {
 		return false
@@ -70,32 +71,51 @@ func (r *raft) beyondLog(p *tracker.Peer) bool {
 	return p.Next <= r.log.apply.handed && p.Next < r.log.first()
 }
 
-// nextAppend sends the next append to p and moves p on. It reports false if there is nothing to send.
-func (r *raft) nextAppend(p *tracker.Peer, always bool) bool {
-	prev := p.Next - 1
-	prevTerm, err := r.log.term(prev)
-	var ents []pb.Entry
-	if err == nil && prev < r.log.last() && (p.State != tracker.StateReplicate || !p.Inflights.Full()) {
-		ents, err = r.log.after(prev, r.cfg.MaxSizePerMsg)
+// piece is what an append from one place in the log holds. Members that are equally far get the same.
+type piece struct {
+	next     uint64 // where it starts; 0 if nothing was cut yet
+	prevTerm uint64 // of the entry before
+	entries  []pb.Entry
+	bytes    uint64 // of payload
+}
+
+// cut cuts the piece that starts at next, with as many entries as one append may hold, or without any.
+func (r *raft) cut(next uint64, empty bool) (piece, error) {
+	prevTerm, err := r.log.term(next - 1)
+	if empty || err != nil {
+		return piece{prevTerm: prevTerm}, err
 	}
-	if err != nil {
-		return false // compacted since we looked: the next heartbeat response asks again
+	entries, err := r.log.after(next-1, r.cfg.MaxSizePerMsg)
+	return piece{next: next, prevTerm: prevTerm, entries: entries, bytes: payloadsSize(entries)}, err
+}
+
+// nextAppend sends the next append to p and moves p on; last is the piece that was cut last. It reports
+// false if there is nothing to send.
+func (r *raft) nextAppend(p *tracker.Peer, always bool, last *piece) bool {
+	full := p.State == tracker.StateReplicate && p.Inflights.Full()
+	if last.next != p.Next || full {
+		c, err := r.cut(p.Next, full)
+		if err != nil {
+			return false // compacted since we looked: the next heartbeat response asks again
+		}
+		*last = c
 	}
-	if len(ents) > 0 {
-		assert(ents[0].Index == p.Next, "an append starts where the member's log ends")
+	entries := last.entries
+	if len(entries) == 0 && !always {
+		return false
+	}
+	m := r.out.now.next()
+	m.Type, m.To, m.From, m.Term = pb.MsgApp, p.ID, r.id, r.term
+	m.Index, m.LogTerm, m.Commit = p.Next-1, last.prevTerm, r.log.committed
+	if len(entries) > 0 {
+		assert(entries[0].Index == p.Next, "an append starts where the member's log ends")
+		m.Entries = entries
 		if p.Inflights == nil {
 			r.peers.Window(p)
 		}
-		p.SentEntries(len(ents), payloadsSize(ents))
-	} else if !always {
-		return false
-	} else {
-		p.SentEntries(0, 0)
 	}
+	p.SentEntries(len(entries), last.bytes)
 	p.SentCommit(r.log.committed)
-	m := r.out.now.next()
-	m.Type, m.To, m.From, m.Term = pb.MsgApp, p.ID, r.id, r.term
-	m.Index, m.LogTerm, m.Entries, m.Commit = prev, prevTerm, ents, r.log.committed
 	return true
 }
 
