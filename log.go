@@ -21,8 +21,13 @@ type raftLog struct {
 	apply     applyState
 	tail      logTail
 	terms     termRuns
+	measured  measured
 	failure   error // the first error of Storage that cannot be handled
 }
+
+// measured remembers the size of the entries in (lo, hi], which after returned last: a search for the
+// place where two logs agree asks for nearly the same again and again.
+type measured struct{ lo, hi, size uint64 }
 
 func newLog(storage Storage, applyLimit uint64) (raftLog, error) {
 	first, err := storage.FirstIndex()
@@ -145,6 +150,7 @@ func (l *raftLog) replace(ents []pb.Entry) {
 		l.terms.truncate(before)
 	}
 	l.tail.replace(ents)
+	l.measured = measured{}
 	l.noteTerms(ents)
 }
 
@@ -184,16 +190,45 @@ func (l *raftLog) lastUpTo(i, term uint64) entryID {
 	if i > l.last() || i < edge {
 		return entryID{index: i}
 	}
-	if start := l.terms.start(); i >= start && start <= l.terms.end {
-		if id, found := l.terms.lastUpTo(i, term); found && id.index >= edge {
-			return id
-		}
+	id, found := l.terms.lastUpTo(i, term)
+	if !found && l.learnTerms(edge, i) {
+		id, found = l.terms.lastUpTo(i, term)
+	}
+	if found && id.index >= edge {
+		return id
+	}
+	if start := l.terms.start(); i >= start && !l.terms.empty() {
 		i = saturatingDec(start)
 	}
 	if i < edge || i == 0 {
 		return entryID{index: saturatingDec(edge)}
 	}
 	return l.searchStorage(edge, i, term)
+}
+
+// Bounds, in entries and bytes, of what is read at once to learn terms.
+const (
+	termPage      = 256
+	termPageBytes = 64 << 10
+)
+
+// learnTerms reads the entries just below those whose terms are known, if i is close to them and they are
+// small. A search for the place where two logs agree goes back run by run, and so asks Storage once a page.
+// It reports whether more terms are known now.
+func (l *raftLog) learnTerms(edge, i uint64) bool {
+	start := l.terms.start()
+	lo := max(edge, start-1-min(start-1, termPage))
+	if i < lo || lo+1 >= start || start-1 > l.tail.start || l.tail.snapshot != nil {
+		return false
+	}
+	ents, err := l.storage.Entries(lo+1, start, termPageBytes)
+	if err != nil || uint64(len(ents)) != start-1-lo {
+		return false // of errors Storage.Term will tell
+	}
+	for k := len(ents) - 1; k >= 0; k-- {
+		l.terms.extend(idOf(&ents[k]))
+	}
+	return l.terms.start() < start
 }
 
 // searchStorage is lastUpTo for [lo, hi] below what terms covers: a binary search, since terms never
@@ -247,6 +282,32 @@ func (l *raftLog) after(i, maxSize uint64) ([]pb.Entry, error) {
 		return nil, nil
 	}
 	return l.slice(i, l.last(), maxSize)
+}
+
+// afterStepBack is after for one who goes back in the log in small steps.
+func (l *raftLog) afterStepBack(i, maxSize uint64) ([]pb.Entry, error) {
+	m := &l.measured
+	if i >= m.lo || m.lo-i > m.hi-m.lo || maxSize == noLimit {
+		ents, err := l.after(i, maxSize)
+		*m = measured{lo: i, hi: i + uint64(len(ents)), size: entsSize(ents)}
+		return ents, err
+	}
+	ents, err := l.slice(i, m.hi, noLimit)
+	if err != nil || uint64(len(ents)) != m.hi-i {
+		*m = measured{}
+		return l.after(i, maxSize)
+	}
+	n := len(ents)
+	m.size += entsSize(ents[:m.lo-i])
+	for ; n > 1 && m.size > maxSize; n-- {
+		m.size -= entrySize(&ents[n-1])
+	}
+	if n == len(ents) && m.hi < l.last() {
+		*m = measured{} // there may be room for more
+		return l.after(i, maxSize)
+	}
+	m.lo, m.hi = i, i+uint64(n)
+	return ents[:n:n], nil
 }
 
 // slice returns the entries in (lo, hi], up to maxSize bytes but at least one. The error is
@@ -314,6 +375,7 @@ func (l *raftLog) restore(s *pb.Snapshot) {
 	i := s.Metadata.Index
 	l.committed = i
 	l.tail.restore(s)
+	l.measured = measured{}
 	l.terms.reset(entryID{term: s.Metadata.Term, index: i})
 }
 

@@ -79,14 +79,23 @@ type piece struct {
 	bytes    uint64 // of payload
 }
 
-// cut cuts the piece that starts at next, with as many entries as one append may hold, or without any.
-func (r *raft) cut(next uint64, empty bool) (piece, error) {
-	prevTerm, err := r.log.term(next - 1)
+// cut cuts the piece that p is to get next, with as many entries as one append may hold, or without any.
+func (r *raft) cut(p *tracker.Peer, empty bool) (piece, error) {
+	prevTerm, err := r.log.term(p.Next - 1)
+	c := piece{prevTerm: prevTerm}
 	if empty || err != nil {
-		return piece{prevTerm: prevTerm}, err
+		return c, err
 	}
-	entries, err := r.log.after(next-1, r.cfg.MaxSizePerMsg)
-	return piece{next: next, prevTerm: prevTerm, entries: entries, bytes: payloadsSize(entries)}, err
+	c.next = p.Next
+	if p.State == tracker.StateProbe {
+		c.entries, err = r.log.afterStepBack(p.Next-1, r.cfg.MaxSizePerMsg)
+	} else {
+		c.entries, err = r.log.after(p.Next-1, r.cfg.MaxSizePerMsg)
+	}
+	if r.cfg.MaxInflightBytes != noLimit {
+		c.bytes = payloadsSize(c.entries)
+	}
+	return c, err
 }
 
 // nextAppend sends the next append to p and moves p on; last is the piece that was cut last. It reports
@@ -94,7 +103,7 @@ func (r *raft) cut(next uint64, empty bool) (piece, error) {
 func (r *raft) nextAppend(p *tracker.Peer, always bool, last *piece) bool {
 	full := p.State == tracker.StateReplicate && p.Inflights.Full()
 	if last.next != p.Next || full {
-		c, err := r.cut(p.Next, full)
+		c, err := r.cut(p, full)
 		if err != nil {
 			return false // compacted since we looked: the next heartbeat response asks again
 		}
@@ -196,7 +205,7 @@ func (r *raft) onAppendAck(p *tracker.Peer, index uint64) {
 	}
 	r.fill(p)
 	r.goOnHandingOver()
-	if p.ID == r.leadership.transferee && p.Match == r.log.last() {
+	if r.state == StateLeader && p.ID == r.leadership.transferee && p.Match == r.log.last() {
 		r.sendTimeoutNow(p.ID)
 	}
 }
