@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,10 +17,14 @@ import (
 	"time"
 
 	"quorate.example/raft/examples/kv/internal/api"
+	"quorate.example/raft/examples/kv/internal/cli"
+	"quorate.example/raft/examples/kv/internal/expiry"
 	"quorate.example/raft/examples/kv/internal/member"
 	"quorate.example/raft/examples/kv/internal/metrics"
 	"quorate.example/raft/examples/kv/internal/store"
+	"quorate.example/raft/examples/kv/internal/tlsconf"
 	"quorate.example/raft/examples/kv/internal/transport"
+	"quorate.example/raft/examples/kv/internal/web"
 )
 
 // serveOptions are the flags of kv serve.
@@ -30,6 +35,8 @@ type serveOptions struct {
 	http      string
 	bootstrap string
 	join      bool
+	via       map[string]string
+	tls       tlsconf.Files
 	timeout   time.Duration
 	maxBody   int64
 	tick      time.Duration
@@ -49,6 +56,8 @@ func serveCommand(ctx context.Context, args []string) error {
 	flags.StringVar(&o.bootstrap, "bootstrap", "",
 		"first `members` of a new cluster, as 1=host:port,2=host:port,...; ignored once there is data")
 	flags.BoolVar(&o.join, "join", false, "with no data yet, wait to be added to an existing cluster")
+	flags.Func("via", "reach a member at another `address`, as host:port=host:port,... (for proxies in tests)", o.setVia)
+	tlsFlags(flags, &o.tls)
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Second, "deadline of a client's request")
 	flags.Int64Var(&o.maxBody, "max-body", 1<<20, "largest body of a request in `bytes`")
 	flags.DurationVar(&o.tick, "tick", 100*time.Millisecond, "heartbeat interval; elections take 10 to 20")
@@ -81,22 +90,37 @@ func (o *serveOptions) check() (map[uint64]string, error) {
 	case o.tick < 10*time.Millisecond:
 		return nil, errors.New("-tick: want at least 10ms")
 	}
-	peers := map[uint64]string{}
 	if o.bootstrap == "" {
-		return peers, nil
+		return nil, nil
 	}
-	for item := range strings.SplitSeq(o.bootstrap, ",") {
-		id, address, ok := strings.Cut(item, "=")
-		n, err := strconv.ParseUint(id, 10, 64)
-		if _, _, e := net.SplitHostPort(address); !ok || err != nil || n == 0 || e != nil || peers[n] != "" {
-			return nil, fmt.Errorf("-bootstrap: %q: want ID=HOST:PORT, each ID once", item)
-		}
-		peers[n] = address
+	peers, err := cli.ParseMembers(o.bootstrap)
+	if err != nil {
+		return nil, fmt.Errorf("-bootstrap: %w", err)
 	}
 	if peers[o.store.MemberID] == "" {
 		return nil, fmt.Errorf("-bootstrap: member %d is not in it", o.store.MemberID)
 	}
 	return peers, nil
+}
+
+// tlsFlags adds the flags for mutual TLS.
+func tlsFlags(flags *flag.FlagSet, files *tlsconf.Files) {
+	flags.StringVar(&files.CA, "ca", "", "PEM `file` of the authority for members and clients: turns on mutual TLS")
+	flags.StringVar(&files.Cert, "cert", "", "PEM `file` of this member's certificate")
+	flags.StringVar(&files.Key, "key", "", "PEM `file` of its key")
+}
+
+// setVia reads the flag -via.
+func (o *serveOptions) setVia(list string) error {
+	o.via = map[string]string{}
+	for item := range strings.SplitSeq(list, ",") {
+		address, proxy, ok := strings.Cut(item, "=")
+		if !ok {
+			return fmt.Errorf("%q: want ADDRESS=PROXY", item)
+		}
+		o.via[address] = proxy
+	}
+	return nil
 }
 
 // serve runs a member until ctx ends or something fails.
@@ -106,6 +130,15 @@ func serve(ctx context.Context, o serveOptions, bootstrap map[uint64]string) (er
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	identity, err := o.tls.Load()
+	if err != nil {
+		return err
+	}
+	if identity != nil {
+		if err := identity.CheckOwn(o.store.Cluster, o.store.MemberID); err != nil {
+			return fmt.Errorf("%s: %w", o.tls.Cert, err)
+		}
+	}
 	forPeers, err := listen(ctx, o.listen)
 	if err != nil {
 		return err
@@ -127,7 +160,10 @@ func serve(ctx context.Context, o serveOptions, bootstrap map[uint64]string) (er
 		return fmt.Errorf("%s holds no data: -bootstrap begins a new cluster, -join waits to be added to one",
 			o.store.Dir)
 	}
-	s, err := newService(o, st, log, bootstrap)
+	if identity != nil {
+		forClients = tls.NewListener(forClients, identity.ForClients(o.store.Cluster))
+	}
+	s, err := newService(o, st, log, bootstrap, identity)
 	if err != nil {
 		return err
 	}
@@ -141,13 +177,15 @@ func serve(ctx context.Context, o serveOptions, bootstrap map[uint64]string) (er
 
 // service is the parts of a running member.
 type service struct {
-	member  *member.Member
-	peers   *transport.Transport
-	clients *http.Server
+	member   *member.Member
+	store    *store.Store
+	peers    *transport.Transport
+	clients  *http.Server
+	stopping chan struct{}
 }
 
 func newService(
-	o serveOptions, st *store.Store, log *slog.Logger, bootstrap map[uint64]string,
+	o serveOptions, st *store.Store, log *slog.Logger, bootstrap map[uint64]string, identity *tlsconf.Identity,
 ) (*service, error) {
 	meters := metrics.New(strconv.FormatUint(o.store.MemberID, 10))
 	m, err := member.New(member.Config{
@@ -160,17 +198,19 @@ func newService(
 		o.advertise = o.listen
 	}
 	peers := transport.New(transport.Config{
-		MemberID: o.store.MemberID, Address: o.advertise, Cluster: o.store.Cluster, Metrics: meters,
+		MemberID: o.store.MemberID, Address: o.advertise, Cluster: o.store.Cluster, Via: o.via, Metrics: meters,
+		TLS: identity, Logger: log,
 	}, m)
+	stopping := make(chan struct{})
 	clients := &http.Server{
-		Handler: api.New(api.Config{
+		Handler: web.Handler(api.New(api.Config{
 			Member: m, Store: st, Metrics: meters, Timeout: o.timeout, MaxBody: o.maxBody,
-		}),
+		})),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,
 	}
-	return &service{member: m, peers: peers, clients: clients}, nil
+	return &service{member: m, store: st, peers: peers, clients: clients, stopping: stopping}, nil
 }
 
 // run runs all parts until ctx or the first of them ends, and then ends the others. The loop goes
@@ -183,10 +223,17 @@ func (s *service) run(parent context.Context, forPeers, forClients net.Listener)
 		defer close(looped)
 		cancel(s.member.Run(ctx, s.peers))
 	}()
+	expired := make(chan struct{})
+	go func() {
+		defer close(expired)
+		expiry.Run(ctx, s.member, s.store)
+	}()
 	go func() { cancel(s.peers.Serve(forPeers)) }()
 	go func() { cancel(s.clients.Serve(forClients)) }()
 	<-ctx.Done()
+	close(s.stopping)
 	<-looped
+	<-expired
 	shutdown, done := context.WithTimeout(context.Background(), 2*time.Second)
 	defer done()
 	if s.clients.Shutdown(shutdown) != nil {

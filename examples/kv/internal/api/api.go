@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"quorate.example/raft/examples/kv/internal/member"
@@ -25,6 +26,10 @@ type Config struct {
 	Timeout time.Duration
 	// MaxBody bounds the body of a request, in bytes. Zero means 1 MiB.
 	MaxBody int64
+	// Heartbeat is how often a watch says that it is alive while nothing changes. Zero means 5 s.
+	Heartbeat time.Duration
+	// Stopping, when closed, ends the streams, which would go on for ever otherwise.
+	Stopping <-chan struct{}
 }
 
 const (
@@ -53,11 +58,14 @@ type route struct {
 type method struct {
 	serve  handler
 	params []string
+	// stream says that the answer has no end of its own, hence no deadline.
+	stream bool
 }
 
 type server struct {
-	cfg    Config
-	routes []route
+	cfg      Config
+	routes   []route
+	watchers atomic.Int64
 }
 
 // New returns the handler of all routes.
@@ -68,39 +76,11 @@ func New(cfg Config) http.Handler {
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = 1 << 20
 	}
-	s := &server{cfg: cfg}
-	s.routes = []route{
-		{path: "/kv", methods: map[string]method{
-			http.MethodGet: {s.list, []string{"prefix", "after", "limit", "values", "stale"}},
-		}},
-		{path: "/kv/", methods: map[string]method{
-			http.MethodGet:    {s.get, []string{"stale", "raw"}},
-			http.MethodPut:    {s.put, []string{"revision"}},
-			http.MethodDelete: {s.delete, []string{"revision"}},
-		}},
-		{path: "/members", methods: map[string]method{
-			http.MethodGet:  {s.members, []string{"stale"}},
-			http.MethodPost: {s.addMember, nil},
-		}},
-		{path: "/members/", suffix: "/promote", methods: map[string]method{
-			http.MethodPost: {s.promote, nil},
-		}},
-		{path: "/members/", methods: map[string]method{
-			http.MethodDelete: {s.removeMember, nil},
-		}},
-		{path: "/leader", methods: map[string]method{
-			http.MethodPost: {s.transfer, nil},
-		}},
-		{path: "/status", methods: map[string]method{
-			http.MethodGet: {s.status, nil},
-		}},
-		{path: "/healthz", methods: map[string]method{
-			http.MethodGet: {s.health, []string{"ready"}},
-		}},
-		{path: "/metrics", methods: map[string]method{
-			http.MethodGet: {s.metrics, nil},
-		}},
+	if cfg.Heartbeat == 0 {
+		cfg.Heartbeat = 5 * time.Second
 	}
+	s := &server{cfg: cfg}
+	s.routes = s.table()
 	return s
 }
 
@@ -161,16 +141,19 @@ func (s *server) dispatch(w http.ResponseWriter, r *http.Request, rt route, arg 
 	}
 	for param := range query {
 		if param != "timeout" && !slices.Contains(m.params, param) {
-			return badField(param, "unknown parameter")
+			allowed := append(slices.Clone(m.params), "timeout")
+			return badField(param, "unknown parameter; there are %s", strings.Join(allowed, ", "))
 		}
 	}
 	timeout, err := s.timeout(query)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
-	defer cancel()
-	r = r.WithContext(ctx)
+	if !m.stream {
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, s.cfg.MaxBody)
 	return m.serve(w, &request{Request: r, arg: arg, query: query})
 }

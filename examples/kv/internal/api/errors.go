@@ -17,7 +17,15 @@ type apiError struct {
 	field   string
 	// revision is the key's, on a conflict.
 	revision *uint64
+	// outcome says of a write that was not confirmed whether it may have been made.
+	outcome string
 }
+
+// The outcomes of a write that was not confirmed.
+const (
+	OutcomeNone    = "none"
+	OutcomeUnknown = "unknown"
+)
 
 func (e *apiError) Error() string { return e.message }
 
@@ -35,7 +43,8 @@ func writeError(w http.ResponseWriter, err error) {
 		Error    string  `json:"error"`
 		Field    string  `json:"field,omitempty"`
 		Revision *uint64 `json:"revision,omitempty"`
-	}{e.message, e.field, e.revision}
+		Outcome  string  `json:"outcome,omitempty"`
+	}{e.message, e.field, e.revision, e.outcome}
 	if e.code == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter)
 	}
@@ -61,9 +70,10 @@ func classify(err error) *apiError {
 		return &apiError{code: http.StatusNotFound, message: change.Reason, field: "id"}
 	case errors.As(err, &change):
 		return &apiError{code: http.StatusConflict, message: change.Reason, field: "id"}
-	case errors.Is(err, member.ErrNoLeader), errors.Is(err, member.ErrUnknown),
-		errors.Is(err, member.ErrStopped), errors.Is(err, context.DeadlineExceeded):
-		return &apiError{code: http.StatusServiceUnavailable, message: err.Error()}
+	case errors.Is(err, member.ErrNoLeader), errors.Is(err, member.ErrStopped):
+		return &apiError{code: http.StatusServiceUnavailable, message: err.Error(), outcome: OutcomeNone}
+	case errors.Is(err, member.ErrUnknown), errors.Is(err, context.DeadlineExceeded):
+		return &apiError{code: http.StatusServiceUnavailable, message: err.Error(), outcome: OutcomeUnknown}
 	}
 	return &apiError{code: http.StatusInternalServerError, message: err.Error()}
 }

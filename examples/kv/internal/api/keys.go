@@ -133,7 +133,10 @@ func (s *server) write(w http.ResponseWriter, r *request, c store.Command) error
 	if ok {
 		c.Expect = &expect
 	}
-	result, err := s.cfg.Member.Propose(r.Context(), c)
+	if c.Lease, _, err = r.number("lease"); err != nil {
+		return err
+	}
+	result, err := s.propose(r, c)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quorate.example/raft/examples/kv/internal/api"
+	"quorate.example/raft/examples/kv/internal/expiry"
 	"quorate.example/raft/examples/kv/internal/member"
 	"quorate.example/raft/examples/kv/internal/metrics"
 	"quorate.example/raft/examples/kv/internal/store"
@@ -26,6 +27,8 @@ const (
 	Patience = 20 * time.Second
 	tick     = 20 * time.Millisecond
 	poll     = 5 * time.Millisecond
+	// heartbeat is that of watches.
+	heartbeat = 50 * time.Millisecond
 )
 
 // Cluster is some members, by ID from 1.
@@ -51,6 +54,8 @@ type Member struct {
 	cancel context.CancelFunc
 	peers  *transport.Transport
 	server *httptest.Server
+	// stopping ends the streams; expired is closed when nobody looks after leases any more.
+	stopping, expired chan struct{}
 }
 
 // New starts a cluster of n voters, whose stores get options. The test's end stops it.
@@ -122,8 +127,15 @@ func (c *Cluster) Start(id uint64) *Member {
 	m.cancel, m.Err = cancel, make(chan error, 1)
 	running, peers, failed := m.Member, m.peers, m.Err
 	go func() { failed <- running.Run(ctx, peers) }()
+	m.stopping, m.expired = make(chan struct{}), make(chan struct{})
+	state, expired := m.Store, m.expired
+	go func() {
+		defer close(expired)
+		expiry.Run(ctx, running, state)
+	}()
 	m.server = httptest.NewServer(api.New(api.Config{
 		Member: m.Member, Store: m.Store, Metrics: meters, Timeout: Patience,
+		Heartbeat: heartbeat, Stopping: m.stopping,
 	}))
 	m.URL = m.server.URL
 	return m
@@ -139,6 +151,8 @@ func (c *Cluster) Stop(id uint64) {
 	m.cancel()
 	m.cancel = nil
 	require.NoError(c.t, ignoreRemoved(<-m.Err))
+	close(m.stopping)
+	<-m.expired
 	m.server.Close()
 	m.peers.Close()
 	require.NoError(c.t, m.Store.Close())

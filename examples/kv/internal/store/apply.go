@@ -10,15 +10,15 @@ import (
 )
 
 // Applier carries out committed entries on the state. All of them, and the index of the last one,
-// become visible together by Commit.
+// become visible together by Commit. After an error the store must not be used any more.
 type Applier struct {
 	s        *Store
 	batch    *pebble.Batch
 	applied  pb.SnapshotMetadata
 	revision uint64
-	// written holds the revisions of keys that the batch has changed, 0 for those it deleted, so that
-	// a later command of the same batch sees them.
-	written map[string]uint64
+	// written holds the keys that the batch has changed, with revision 0 those it deleted, so that a
+	// later command of the same batch sees them. Values point into the entries.
+	written map[string]Item
 }
 
 // Apply begins to apply committed entries.
@@ -28,7 +28,7 @@ func (s *Store) Apply() *Applier {
 		batch:    s.db.NewBatch(),
 		applied:  s.applied,
 		revision: s.revision,
-		written:  map[string]uint64{},
+		written:  map[string]Item{},
 	}
 }
 
@@ -43,7 +43,7 @@ func (a *Applier) Entry(e pb.Entry) (Result, error) {
 		// Skipping it could make this member differ from one that understands it.
 		return Result{}, fmt.Errorf("store: entry %d: %w", e.Index, err)
 	}
-	return a.command(c)
+	return a.command(c, &e)
 }
 
 // Configuration applies a configuration entry: conf is the configuration from now on, and peers are
@@ -75,9 +75,11 @@ func (a *Applier) Commit() error {
 	if err := stageMessage(a.batch, keyApplied, &a.applied); err != nil {
 		return err
 	}
-	if a.revision != a.s.revision {
+	changed := a.revision != a.s.revision
+	if changed {
 		key := stateKey(a.s.generation, kindRevision, "")
-		if err := a.batch.Set(key, uint64Bytes(a.revision), nil); err != nil {
+		value := binary.BigEndian.AppendUint64(uint64Bytes(a.revision), a.s.history.oldest)
+		if err := errors.Join(a.batch.Set(key, value, nil), a.trimHistory()); err != nil {
 			return err
 		}
 	}
@@ -85,6 +87,9 @@ func (a *Applier) Commit() error {
 		return err
 	}
 	a.s.applied, a.s.revision = a.applied, a.revision
+	if changed {
+		a.s.changes.wake()
+	}
 	return nil
 }
 
@@ -96,56 +101,75 @@ func (a *Applier) step(e pb.Entry) error {
 	return nil
 }
 
-func (a *Applier) command(c Command) (Result, error) {
-	result := Result{ID: c.ID}
+// command carries out the command of an entry.
+func (a *Applier) command(c Command, e *pb.Entry) (Result, error) {
+	switch c.Op {
+	case OpPut, OpDelete:
+		return a.write(c, e)
+	case OpTxn:
+		return a.txn(c)
+	}
+	return a.lease(c, e.Term)
+}
+
+func (a *Applier) write(c Command, e *pb.Entry) (Result, error) {
+	result := Result{ID: c.ID, Revision: a.revision}
 	if c.Expect != nil || c.Op == OpDelete {
-		found, err := a.revisionOf(c.Key)
+		item, err := a.current(c.Key, false)
 		if err != nil {
 			return result, err
 		}
-		result.Found = found
+		result.Found = item.Revision
 	}
 	result.Conflict = c.Expect != nil && *c.Expect != result.Found
-	result.Changed = !result.Conflict && (c.Op == OpPut || result.Found != 0)
-	if result.Changed {
-		a.revision++
-		if err := a.change(c); err != nil {
-			return result, err
-		}
+	if c.Op == OpPut && !result.Conflict {
+		result.Refusal = a.s.leases.mayAttach(c.Lease, c.Key)
 	}
+	result.Changed = !result.Conflict && result.Refusal == "" && (c.Op == OpPut || result.Found != 0)
+	if !result.Changed {
+		return result, nil
+	}
+	a.revision++
 	result.Revision = a.revision
-	return result, nil
+	change := Change{Revision: a.revision, Op: c.Op, Key: c.Key, Value: c.Value, Lease: c.Lease}
+	if err := a.change(change); err != nil {
+		return result, err
+	}
+	return result, a.recordEntry(change, e)
 }
 
-func (a *Applier) change(c Command) error {
+// change writes one change to the state.
+func (a *Applier) change(c Change) error {
+	if err := a.attach(c.Key, c.Lease); err != nil {
+		return err
+	}
 	key := stateKey(a.s.generation, kindKey, c.Key)
 	if c.Op == OpDelete {
-		a.written[c.Key] = 0
+		a.written[c.Key] = Item{}
 		return a.batch.Delete(key, nil)
 	}
-	a.written[c.Key] = a.revision
+	a.written[c.Key] = Item{Key: c.Key, Value: c.Value, Revision: c.Revision}
 	op := a.batch.SetDeferred(len(key), 8+len(c.Value))
 	copy(op.Key, key)
-	binary.BigEndian.PutUint64(op.Value, a.revision)
+	binary.BigEndian.PutUint64(op.Value, c.Revision)
 	copy(op.Value[8:], c.Value)
 	return op.Finish()
 }
 
-// revisionOf returns the revision at which the key was last written, 0 if it does not exist.
-func (a *Applier) revisionOf(key string) (uint64, error) {
-	if revision, ok := a.written[key]; ok {
-		return revision, nil
+// current returns the item at key, with revision 0 if it does not exist.
+func (a *Applier) current(key string, withValue bool) (Item, error) {
+	if item, ok := a.written[key]; ok {
+		return item, nil
 	}
 	value, closer, err := a.s.db.Get(stateKey(a.s.generation, kindKey, key))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, nil
+		return Item{}, nil
 	}
 	if err != nil {
-		return 0, err
+		return Item{}, err
 	}
 	defer closer.Close()
-	if len(value) < 8 {
-		return 0, fmt.Errorf("store: the record of key %q is damaged", key)
-	}
-	return binary.BigEndian.Uint64(value), nil
+	item, err := decodeItem(key, value)
+	item.Value = pick(withValue, item.Value)
+	return item, err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Op says what a command does to its key.
@@ -13,6 +14,16 @@ type Op byte
 const (
 	OpPut Op = iota + 1
 	OpDelete
+	// OpTxn compares, and carries out one of two lists of operations, as one change.
+	OpTxn
+	// OpLeaseGrant makes a lease of TTL.
+	OpLeaseGrant
+	// OpLeaseKeepAlive gives Lease its whole TTL again.
+	OpLeaseKeepAlive
+	// OpLeaseRevoke ends Lease and deletes its keys.
+	OpLeaseRevoke
+	// OpLeaseExpire is OpLeaseRevoke by the leader of Term, who saw nobody renew Lease since Generation.
+	OpLeaseExpire
 )
 
 // RequestID names one command in the whole cluster. Origin is drawn at random each time a member
@@ -31,6 +42,16 @@ type Command struct {
 	// Expect, when not nil, is the revision that the key must have for the command to take effect; 0
 	// means that the key must not exist.
 	Expect *uint64
+	// Lease is the lease that the key shall live with, or the one that a lease command is about.
+	Lease uint64
+	// TTL is how long a lease lives unless it is renewed; whole milliseconds count.
+	TTL time.Duration
+	// Generation and Term keep OpLeaseExpire from ending a lease that was renewed meanwhile, or that
+	// another leader looks after.
+	Generation uint64
+	Term       uint64
+	// Txn belongs to OpTxn.
+	Txn *Txn
 }
 
 // Result is what a command did; every member comes to the same one.
@@ -45,9 +66,32 @@ type Result struct {
 	Conflict bool
 	// Found is the revision that the key had before the command, 0 if it did not exist.
 	Found uint64
+	// Refusal says why a command that names a lease had no effect.
+	Refusal Refusal
+	// Lease is the lease that was granted or renewed.
+	Lease Lease
+	// Succeeded reports whether all comparisons of a transaction held, and Answers has one element for
+	// each operation that was carried out.
+	Succeeded bool
+	Answers   []OpAnswer
 }
 
-const commandVersion = 1
+// Refusal says why a command had no effect although it was well-formed.
+type Refusal string
+
+// The refusals of the state machine.
+const (
+	RefusedNoLease       Refusal = "there is no such lease"
+	RefusedTooManyLeases Refusal = "there are too many leases"
+	RefusedTooManyKeys   Refusal = "the lease has too many keys"
+)
+
+// Puts and deletions without a lease are written as the first version did; everything else has a
+// version that it refuses, instead of taking it for something else.
+const (
+	commandVersion  = 1
+	extendedVersion = 2
+)
 
 // headerSize covers version, op, a flag for Expect, and the three numbers.
 const headerSize = 3 + 3*8
@@ -61,25 +105,45 @@ func (c Command) Encode() []byte {
 	if c.Expect != nil {
 		flag, expect = 1, *c.Expect
 	}
-	out = append(out, commandVersion, byte(c.Op), flag)
+	version := byte(commandVersion)
+	if c.extended() {
+		version = extendedVersion
+	}
+	out = append(out, version, byte(c.Op), flag)
 	out = binary.BigEndian.AppendUint64(out, c.ID.Origin)
 	out = binary.BigEndian.AppendUint64(out, c.ID.Seq)
 	out = binary.BigEndian.AppendUint64(out, expect)
-	out = binary.AppendUvarint(out, uint64(len(c.Key)))
-	out = append(out, c.Key...)
+	if version == extendedVersion {
+		out = binary.AppendUvarint(out, c.Lease)
+		out = binary.AppendUvarint(out, uint64(c.TTL.Milliseconds()))
+		out = binary.AppendUvarint(out, c.Generation)
+		out = binary.AppendUvarint(out, c.Term)
+	}
+	out = appendBytes(out, c.Key)
+	if c.Txn != nil {
+		return c.Txn.append(out)
+	}
 	return append(out, c.Value...)
 }
 
-// DecodeCommand reads what Encode wrote. Value points into data.
+// extended reports whether the first version has no words for the command.
+func (c Command) extended() bool { return c.Op > OpDelete || c.Lease != 0 }
+
+// DecodeCommand reads what Encode wrote. Values point into data.
 func DecodeCommand(data []byte) (Command, error) {
 	if len(data) < headerSize {
 		return Command{}, fmt.Errorf("%w: %d bytes", errBadCommand, len(data))
 	}
-	if data[0] != commandVersion {
+	c := Command{Op: Op(data[1])}
+	newest := OpDelete
+	switch data[0] {
+	case commandVersion:
+	case extendedVersion:
+		newest = OpLeaseExpire
+	default:
 		return Command{}, fmt.Errorf("%w: version %d", errBadCommand, data[0])
 	}
-	c := Command{Op: Op(data[1])}
-	if c.Op != OpPut && c.Op != OpDelete {
+	if c.Op < OpPut || c.Op > newest {
 		return Command{}, fmt.Errorf("%w: operation %d", errBadCommand, data[1])
 	}
 	c.ID.Origin = binary.BigEndian.Uint64(data[3:])
@@ -88,12 +152,74 @@ func DecodeCommand(data []byte) (Command, error) {
 		expect := binary.BigEndian.Uint64(data[19:])
 		c.Expect = &expect
 	}
-	rest := data[headerSize:]
-	size, n := binary.Uvarint(rest)
-	if n <= 0 || size > uint64(len(rest)-n) {
-		return Command{}, fmt.Errorf("%w: key length", errBadCommand)
+	r := reader{rest: data[headerSize:]}
+	if data[0] == extendedVersion {
+		c.Lease = r.number()
+		c.TTL = time.Duration(min(r.number(), maxTTLMillis)) * time.Millisecond
+		c.Generation, c.Term = r.number(), r.number()
 	}
-	c.Key = string(rest[n : n+int(size)])
-	c.Value = rest[n+int(size):]
+	c.Key = string(r.bytes())
+	if c.Op == OpTxn {
+		c.Txn = r.txn()
+	} else if !r.bad {
+		c.Value = r.rest
+	}
+	if r.bad {
+		return Command{}, fmt.Errorf("%w: lengths", errBadCommand)
+	}
 	return c, nil
+}
+
+// reader takes fields from the front of rest. After the first one that does not fit, bad is true and
+// all others are zero.
+type reader struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *reader) number() uint64 {
+	v, n := binary.Uvarint(r.rest)
+	if n <= 0 {
+		r.bad, r.rest = true, nil
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return v
+}
+
+func (r *reader) byte() byte {
+	if len(r.rest) == 0 {
+		r.bad = true
+		return 0
+	}
+	b := r.rest[0]
+	r.rest = r.rest[1:]
+	return b
+}
+
+// bytes returns a byte string that has its length in front.
+func (r *reader) bytes() []byte {
+	size := r.number()
+	if size > uint64(len(r.rest)) {
+		r.bad, r.rest = true, nil
+		return nil
+	}
+	out := r.rest[:size:size]
+	r.rest = r.rest[size:]
+	return out
+}
+
+// count returns how many elements follow, each of at least one byte.
+func (r *reader) count() int {
+	n := r.number()
+	if n > uint64(len(r.rest)) {
+		r.bad, r.rest = true, nil
+		return 0
+	}
+	return int(n)
+}
+
+func appendBytes[T string | []byte](out []byte, s T) []byte {
+	out = binary.AppendUvarint(out, uint64(len(s)))
+	return append(out, s...)
 }

@@ -89,6 +89,7 @@ func (s *Store) installed(snap pb.Snapshot, staging *Staging) error {
 	s.generation = staging.generation
 	s.applied, s.snapshot = snap.Metadata, snap.Metadata
 	s.tail.reset(position{index: snap.Metadata.Index, term: snap.Metadata.Term})
+	s.logged.set(&s.tail)
 	s.sinceSnap = 0
 	var err error
 	staging.release.Do(func() {
@@ -98,6 +99,9 @@ func (s *Store) installed(snap pb.Snapshot, staging *Staging) error {
 	if err != nil {
 		return err
 	}
-	s.revision, err = s.getUint64(stateKey(s.generation, kindRevision, ""))
-	return err
+	if err := s.loadState(); err != nil {
+		return err
+	}
+	s.changes.wake()
+	return nil
 }

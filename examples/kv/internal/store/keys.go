@@ -8,7 +8,11 @@ import "encoding/binary"
 //	l<index>                    one log entry
 //	s<generation>k<key>         one key of the replicated state
 //	s<generation>p<member>      the address of one member, replicated too
-//	s<generation>r              the store revision
+//	s<generation>r              the store revision, and the oldest one in the history
+//	s<generation>h<revision>    what one revision changed, see history.go
+//	s<generation>L<lease>       one lease
+//	s<generation>a<lease><key>  a key that lives with a lease
+//	s<generation>c              the number of the newest lease
 //
 // A snapshot that arrives is written under a generation of its own; one small record says which
 // generation is the state, so that the old state is exchanged for the new one in a single write.
@@ -20,6 +24,10 @@ const (
 	kindKey      = 'k'
 	kindPeer     = 'p'
 	kindRevision = 'r'
+	kindHistory  = 'h'
+	kindLease    = 'L'
+	kindAttached = 'a'
+	kindCounter  = 'c'
 )
 
 var (
@@ -48,7 +56,16 @@ func stateKey(generation uint64, kind byte, key string) []byte {
 }
 
 func peerKey(generation, id uint64) []byte {
-	return binary.BigEndian.AppendUint64(stateKey(generation, kindPeer, ""), id)
+	return numberedKey(generation, kindPeer, id)
+}
+
+// numberedKey is a key of the state that ends with a number.
+func numberedKey(generation uint64, kind byte, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(stateKey(generation, kind, ""), n)
+}
+
+func attachedKey(generation, lease uint64, key string) []byte {
+	return append(numberedKey(generation, kindAttached, lease), key...)
 }
 
 func uint64Bytes(v uint64) []byte {

@@ -149,6 +149,7 @@ func (s *Store) remember(rd raft.Ready) {
 		s.tail.append(e)
 		s.sinceSnap += e.Size()
 	}
+	s.logged.set(&s.tail)
 	if !raft.IsEmptyHardState(rd.HardState) {
 		s.hard = rd.HardState
 	}

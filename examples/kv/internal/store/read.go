@@ -129,3 +129,11 @@ func decodeItem(key string, value []byte) (Item, error) {
 	}
 	return Item{Key: key, Value: value[8:], Revision: binary.BigEndian.Uint64(value)}, nil
 }
+
+// Revision returns the store revision of this moment.
+func (s *Store) Revision() (uint64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	h, err := newHistoryReader(s.db, s.generation)
+	return h.revision, err
+}

@@ -56,17 +56,29 @@ func (s *Store) ReleaseUnclaimed() {
 	}
 }
 
-// Each calls visit with each record of the state. Key and value are valid during the call only.
+// Each calls visit with each record of the state. Key and value are valid during the call only. What
+// the history leaves to the log is written out, and what it has let go of is left out, so that the
+// records are the same whichever member they come from.
 func (o *Outgoing) Each(visit func(key, value []byte) error) error {
 	prefix := generationPrefix(o.generation)
 	it, err := o.snap.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
 	if err != nil {
 		return err
 	}
+	h, err := newHistoryReader(o.snap, o.generation)
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
 		var value []byte
-		if value, err = it.ValueAndErr(); err == nil {
-			err = visit(it.Key()[len(prefix):], value)
+		if value, err = it.ValueAndErr(); err != nil {
+			break
+		}
+		key := it.Key()[len(prefix):]
+		if key[0] == kindHistory {
+			if value, err = h.whole(key[1:], value); value == nil {
+				continue
+			}
+		}
+		if err == nil {
+			err = visit(key, value)
 		}
 	}
 	return errors.Join(err, it.Error(), it.Close())
@@ -94,6 +106,9 @@ func (s *Store) Compact() (bool, error) {
 	}
 	start := s.compactionPoint()
 	if start > s.tail.start.index {
+		if err := s.keepHistory(b, start); err != nil {
+			return false, err
+		}
 		if err := b.DeleteRange(logKey(s.tail.first()), logKey(start+1), nil); err != nil {
 			return false, err
 		}
@@ -108,6 +123,7 @@ func (s *Store) Compact() (bool, error) {
 	s.snapshot, s.sinceSnap = s.applied, 0
 	if start > s.tail.start.index {
 		s.tail.compact(start)
+		s.logged.set(&s.tail)
 	}
 	return true, nil
 }

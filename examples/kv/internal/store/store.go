@@ -43,6 +43,11 @@ type Options struct {
 	KeepBytes   int
 	// CacheBytes bounds the newest entries that are also held in memory. Zero means 16 MiB.
 	CacheBytes int
+	// HistoryChanges and HistoryBytes bound the changes that Changes can still tell of. They are part of
+	// what the cluster agrees on, so they must be the same on all members. Zero means 4,096 revisions
+	// and 16 MiB, less than what stays in the log.
+	HistoryChanges int
+	HistoryBytes   int
 }
 
 const (
@@ -50,6 +55,7 @@ const (
 	memTableBytes   = 32 << 20
 	stagingBatch    = 1 << 20
 	maxOutgoing     = 4
+	maxExports      = 2
 	identityFormat  = "quorate-kv 1 member %d cluster %q"
 )
 
@@ -69,6 +75,12 @@ func (o Options) withDefaults() Options {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 16 << 20
 	}
+	if o.HistoryChanges == 0 {
+		o.HistoryChanges = 4096
+	}
+	if o.HistoryBytes == 0 {
+		o.HistoryBytes = 16 << 20
+	}
 	return o
 }
 
@@ -83,12 +95,17 @@ type Store struct {
 	generation uint64
 	staged     atomic.Uint64 // the newest generation given out
 	staging    atomic.Bool   // whether a snapshot is arriving
+	leases     leaseTable
+	changes    waker
+	exports    exports
+	logged     logRange
 
 	// What follows belongs to the loop.
 	hard      pb.HardState
 	applied   pb.SnapshotMetadata // index, term and configuration of the state
 	snapshot  pb.SnapshotMetadata // the newest snapshot taken or received
 	revision  uint64
+	history   history
 	tail      logTail
 	sinceSnap int // bytes appended since the newest snapshot
 
@@ -190,8 +207,34 @@ func (s *Store) loadMeta() error {
 		return err
 	}
 	s.staged.Store(s.generation)
-	s.revision, err = s.getUint64(stateKey(s.generation, kindRevision, ""))
-	return err
+	return s.loadState()
+}
+
+// loadState reads what is held in memory of the present generation.
+func (s *Store) loadState() error {
+	value, err := s.get(stateKey(s.generation, kindRevision, ""))
+	if err != nil {
+		return err
+	}
+	if s.revision, s.history.oldest, err = decodeRevision(value); err != nil {
+		return err
+	}
+	return errors.Join(s.loadHistory(), s.loadLeases())
+}
+
+// decodeRevision reads the store revision and the oldest one in the history. Before there was a history
+// the record had no second number.
+func decodeRevision(value []byte) (revision, oldest uint64, err error) {
+	switch len(value) {
+	case 0:
+		return 0, 1, nil
+	case 8:
+		revision = binary.BigEndian.Uint64(value)
+		return revision, revision + 1, nil
+	case 16:
+		return binary.BigEndian.Uint64(value), binary.BigEndian.Uint64(value[8:]), nil
+	}
+	return 0, 0, fmt.Errorf("store: the revision takes %d bytes, not 8 or 16", len(value))
 }
 
 // loadLog reads the outline of the log and fills the cache with its end.
@@ -214,6 +257,7 @@ func (s *Store) loadLog() error {
 	if err != nil {
 		return err
 	}
+	s.logged.set(&s.tail)
 	if s.applied.Index < s.tail.start.index || s.hard.Commit > s.tail.last() {
 		return fmt.Errorf("store: log (%d, %d] does not cover applied %d and commit %d",
 			s.tail.start.index, s.tail.last(), s.applied.Index, s.hard.Commit)

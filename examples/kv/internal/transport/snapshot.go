@@ -154,7 +154,8 @@ func (w *chunkWriter) end() error {
 
 // receiveSnapshot serves one snapshot's stream.
 func (t *Transport) receiveSnapshot(_ any, stream grpc.ServerStream) error {
-	if _, err := t.admit(stream.Context()); err != nil {
+	from, err := t.admit(stream.Context())
+	if err != nil {
 		return err
 	}
 	staging, err := t.handler.NewStaging()
@@ -165,9 +166,10 @@ func (t *Transport) receiveSnapshot(_ any, stream grpc.ServerStream) error {
 	if err := r.readAll(stream); err != nil {
 		return errors.Join(status.Error(codes.DataLoss, err.Error()), staging.Discard())
 	}
-	if r.message.To != t.cfg.MemberID {
+	if r.message.To != t.cfg.MemberID || r.message.From != from {
 		staging.Discard()
-		return status.Errorf(codes.InvalidArgument, "snapshot for member %d", r.message.To)
+		return status.Errorf(codes.InvalidArgument, "snapshot from member %d for member %d",
+			r.message.From, r.message.To)
 	}
 	if err := t.handler.ReceiveSnapshot(stream.Context(), r.message, staging); err != nil {
 		return err

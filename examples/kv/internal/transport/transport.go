@@ -8,6 +8,7 @@ package transport
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"strconv"
 	"sync"
@@ -17,10 +18,12 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+	grpcpeer "google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"quorate.example/raft/examples/kv/internal/metrics"
 	"quorate.example/raft/examples/kv/internal/store"
+	"quorate.example/raft/examples/kv/internal/tlsconf"
 	pb "quorate.example/raft/raftpb"
 )
 
@@ -47,7 +50,13 @@ type Config struct {
 	Address string
 	// Cluster is compared when two members meet.
 	Cluster string
+	// Via has the addresses of proxies in front of members, by the members' own addresses.
+	Via     map[string]string
 	Metrics *metrics.Metrics
+	// TLS is this member's identity. Without one, connections are neither encrypted nor authenticated.
+	TLS *tlsconf.Identity
+	// Logger is told who was refused and why. Nil logs nothing.
+	Logger *slog.Logger
 }
 
 const (
@@ -74,6 +83,7 @@ type Transport struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup
+	audit   audit
 
 	mu     sync.Mutex
 	closed bool
@@ -94,7 +104,12 @@ func New(cfg Config, handler Handler) *Transport {
 		peers:   map[uint64]*peer{},
 		met:     map[uint64]string{},
 	}
+	t.audit.log = cfg.Logger
+	if cfg.Logger == nil {
+		t.audit.log = slog.New(slog.DiscardHandler)
+	}
 	t.server = grpc.NewServer(
+		grpc.Creds(t.serverCredentials()),
 		grpc.ForceServerCodecV2(codec{}),
 		grpc.WaitForHandlers(true),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
@@ -212,6 +227,21 @@ func (t *Transport) outgoing(ctx context.Context, to uint64) context.Context {
 // admit checks who opened a stream, and that it was meant for this member of this cluster: addresses
 // get reused.
 func (t *Transport) admit(ctx context.Context) (uint64, error) {
+	from, address, err := t.identify(ctx)
+	if err != nil {
+		remote := "unknown"
+		if p, ok := grpcpeer.FromContext(ctx); ok {
+			remote = host(p.Addr)
+		}
+		t.audit.refused(remote, "direction", "from", "member", from, "reason", status.Convert(err).Message())
+		return 0, err
+	}
+	t.meet(from, address)
+	return from, nil
+}
+
+// identify returns which member opened a stream and where that can be reached.
+func (t *Transport) identify(ctx context.Context) (from uint64, address string, err error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	first := func(key string) string {
 		if values := md.Get(key); len(values) > 0 {
@@ -219,18 +249,17 @@ func (t *Transport) admit(ctx context.Context) (uint64, error) {
 		}
 		return ""
 	}
+	from, err = strconv.ParseUint(first(headerFrom), 10, 64)
+	if err != nil || from == 0 {
+		return 0, "", status.Errorf(codes.InvalidArgument, "%s: not a member's ID", headerFrom)
+	}
 	if cluster := first(headerCluster); cluster != t.cfg.Cluster {
-		return 0, status.Errorf(codes.FailedPrecondition, "this is cluster %q, not %q", t.cfg.Cluster, cluster)
+		return from, "", status.Errorf(codes.FailedPrecondition, "this is cluster %q, not %q", t.cfg.Cluster, cluster)
 	}
 	if to := first(headerTo); to != strconv.FormatUint(t.cfg.MemberID, 10) {
-		return 0, status.Errorf(codes.FailedPrecondition, "this is member %d, not %s", t.cfg.MemberID, to)
+		return from, "", status.Errorf(codes.FailedPrecondition, "this is member %d, not %s", t.cfg.MemberID, to)
 	}
-	from, err := strconv.ParseUint(first(headerFrom), 10, 64)
-	if err != nil || from == 0 {
-		return 0, status.Errorf(codes.InvalidArgument, "%s: not a member's ID", headerFrom)
-	}
-	t.meet(from, first(headerAddress))
-	return from, nil
+	return from, first(headerAddress), t.checkCertificate(ctx, from)
 }
 
 // receiveMessages serves one peer's stream of messages.
@@ -248,6 +277,12 @@ func (t *Transport) receiveMessages(_ any, stream grpc.ServerStream) error {
 		count.Inc()
 		if m.To != t.cfg.MemberID {
 			return status.Errorf(codes.InvalidArgument, "message to member %d", m.To)
+		}
+		// A request to move the leadership is in the name of the member that shall lead.
+		if m.From != from && m.Type != pb.MsgTransferLeader {
+			t.audit.refused(strconv.FormatUint(from, 10), "direction", "from", "member", from,
+				"reason", "it sends messages of member "+strconv.FormatUint(m.From, 10))
+			return status.Errorf(codes.InvalidArgument, "message from member %d", m.From)
 		}
 		if err := t.handler.Receive(stream.Context(), m.Message); err != nil {
 			return err
