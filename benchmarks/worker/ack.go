@@ -8,7 +8,7 @@ import (
 
 func init() {
 	families["ack"] = acknowledgements
-
+	families["commit"] = commits
 }
 
 // loneLeader is a leader whose followers are played by the benchmark.
@@ -98,4 +98,26 @@ func acknowledgements(b *bench) {
 		l.acks(mover+1, l.voters, l.last)
 	}
 	measure.Check(l.digest == p.Want(b.N), "applied %+v, want %+v", l.digest, p.Want(b.N))
+}
+
+// commits measures the leader's part in one entry: it is proposed, and then acknowledged by one member
+// after the other. The members are played, so that only one Raft is measured.
+func commits(b *bench) {
+	l := newLoneLeader(measure.Number(b.Param))
+	warm := b.N/10 + 1
+	p := measure.NewPayloads(warm+b.N, 16)
+	commit := func(from, to int) {
+		for i := from; i < to; i++ {
+			measure.Must(l.node.Propose(p.At(i)))
+			l.work()
+			l.last++
+			l.acks(2, l.voters, l.last)
+		}
+	}
+	commit(0, warm)
+	b.Start()
+	commit(warm, warm+b.N)
+	b.Stop()
+	measure.Check(l.applied == l.last, "committed up to %d of %d", l.applied, l.last)
+	measure.Check(l.digest == p.Want(warm+b.N), "applied %+v, want %+v", l.digest, p.Want(warm+b.N))
 }

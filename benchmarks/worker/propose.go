@@ -5,7 +5,6 @@ import "quorate.example/raft/benchmarks/internal/measure"
 func init() {
 	families["propose"] = func(b *bench) { proposeToAll(b, newGroup(3), measure.Size(b.Param), 1) }
 	families["batch"] = func(b *bench) { proposeToAll(b, newGroup(3), 16, measure.Number(b.Param)) }
-	families["commit"] = func(b *bench) { proposeToAll(b, newGroup(measure.Number(b.Param)), 16, 1) }
 }
 
 // proposeToAll proposes b.N payloads, batch of them between two Readys, each batch until it is applied
