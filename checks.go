@@ -137,7 +137,7 @@ func checkConfState(conf *pb.ConfState) error {
 			return errors.New("it names a storage thread")
 		}
 	}
-	peers, err := tracker.RestorePeers(*conf, 1, 1, 0)
+	peers, err := tracker.RestorePeers(*conf, 1)
 	if err == nil && peers.ConfState().Equivalent(*conf) != nil {
 		err = errors.New("it contradicts itself")
 	}
@@ -195,8 +195,8 @@ func (r *raft) contradicts(m *pb.Message, id entryID) (term uint64, differs bool
 // onLostState deals with a heartbeat that tells of more committed entries than this log has. The
 // leader only tells what it knows to be here, so they were here, and are lost (D4): a disk lied.
 func (r *raft) onLostState(m *pb.Message) error {
-	if r.lostUpTo < m.Commit {
-		r.lostUpTo = m.Commit
+	if rare := r.rarely(); rare.lostUpTo < m.Commit {
+		rare.lostUpTo = m.Commit
 		r.logger.error("lost durable state: the leader knows of entries that were here",
 			logMember("leader", m.From), logUint("commit", m.Commit), logUint("last", r.log.last()))
 		r.emitEvent(LostDurableState{Leader: m.From, Term: m.Term, Commit: m.Commit, LastIndex: r.log.last()})

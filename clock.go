@@ -11,26 +11,15 @@ type clock struct {
 	// sinceContact is, for a follower, the ticks since the leader was heard; for a candidate, since it
 	// campaigned; for a leader, since it checked its quorum.
 	sinceContact int
-	sinceBeat    int // leader: ticks since its last round of heartbeats
 	timeout      int // a follower campaigns when sinceContact reaches this
-	keepsLease   int // D15: ticks for which a restarted member still keeps a lease it may have given
-	seed         uint64
 }
 
-// draw returns the next random number of this member. Without Config.Rand it is the splitmix64
-// sequence: one word of state, so that ten thousand idle members cost nothing for it.
+// draw returns the next random number of this member.
 func (r *raft) draw() uint64 {
-	if r.cfg.Rand != nil {
-		return r.cfg.Rand.Uint64()
+	if r.rare != nil && r.rare.hooks.rand != nil {
+		return r.rare.hooks.rand.Uint64()
 	}
-	if r.clock.seed == 0 {
-		r.clock.seed = rand.Uint64()
-	}
-	r.clock.seed += 0x9e3779b97f4a7c15
-	z := r.clock.seed
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
+	return rand.Uint64()
 }
 
 // restartClock starts all counts again and draws a new election timeout, so that members seldom
@@ -38,21 +27,20 @@ func (r *raft) draw() uint64 {
 func (r *raft) restartClock() {
 	span := uint64(r.cfg.ElectionTick)
 	r.clock.sinceContact = 0
-	r.clock.sinceBeat = 0
 	r.clock.timeout = r.cfg.ElectionTick + int(r.draw()%span)
 }
 
 func (r *raft) tick() {
 	r.log.tail.rest()
+	few := r.out.emitted <= fewMessages
 	r.out.rest()
-	r.reads.rest()
 	if r.state == StateLeader {
-		r.tickLeader()
+		r.tickLeader(few)
 		return
 	}
 	r.clock.sinceContact++
-	if r.clock.keepsLease > 0 {
-		r.clock.keepsLease--
+	if r.rare != nil && r.rare.keepsLease > 0 {
+		r.rare.keepsLease--
 	}
 	if r.clock.sinceContact >= r.clock.timeout && r.mayLead() {
 		r.clock.sinceContact = 0
@@ -60,10 +48,10 @@ func (r *raft) tick() {
 	}
 }
 
-func (r *raft) tickLeader() {
+// tickLeader is tick for a leader, which has sent few messages since the last one or not.
+func (r *raft) tickLeader(few bool) {
 	r.leadership.ticks++
 	r.leadership.reads.rest()
-	r.clock.sinceBeat++
 	r.clock.sinceContact++
 	if r.clock.sinceContact >= r.cfg.ElectionTick {
 		r.clock.sinceContact = 0
@@ -79,8 +67,11 @@ func (r *raft) tickLeader() {
 		return
 	}
 	r.tickSnapshots()
-	if r.clock.sinceBeat >= r.cfg.HeartbeatTick {
-		r.clock.sinceBeat = 0
+	if (r.leadership.ticks-uint64(r.cfg.ElectionTick))%uint64(r.cfg.HeartbeatTick) == 0 {
+		if few {
+			r.peers.Rest()
+			r.log.measured = nil
+		}
 		r.stepLocal(&pb.Message{Type: pb.MsgBeat, From: r.id})
 	}
 }

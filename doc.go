@@ -70,7 +70,8 @@ goes through a joint configuration (thesis 4.3). A change is in force on a membe
 	apply.go, durable.go     what may be applied; what the host reports as written and applied
 	outbox.go, ready.go      messages on their way out; what is in a Ready
 	rawnode.go, node.go      the two faces
-	config.go, storage.go    what the host brings
+	config.go, settings.go,  what the host brings
+	storage.go
 	clock.go                 ticks and election timeouts
 	status.go, event.go      what the host can see
 	describe.go, status_text.go  text for people

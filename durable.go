@@ -24,7 +24,10 @@ func (r *raft) written(w *writeReport) {
 
 // onOwnAck is the leader's acknowledgement to itself, in the term of the leadership.
 func (r *raft) onOwnAck(index uint64) {
-	if p := r.peers.Get(r.id); p != nil && r.state == StateLeader {
+	if r.state != StateLeader {
+		return
+	}
+	if p := r.peers.Get(r.id); p != nil {
 		p.RecentActive = true
 		r.onAppendAck(p, index)
 	}
@@ -33,7 +36,7 @@ func (r *raft) onOwnAck(index uint64) {
 // stepOwn steps what this member tells itself now that it is durable. A step may queue more of it, but
 // only for the next Ready.
 func (r *raft) stepOwn() {
-	o := &r.out
+	o := r.out.load
 	n := o.ownTaken
 	for i := 0; i < n; i++ {
 		r.stepLocal(&o.own[i])
@@ -48,7 +51,9 @@ func (r *raft) snapshotDurable(s *pb.Snapshot) {
 	if s != nil {
 		i := s.Metadata.Index
 		if r.log.tail.snapshotStable(i); r.log.tail.snapshot == nil {
-			r.beforeSnapshot = nil
+			if r.rare != nil {
+				r.rare.beforeSnapshot = nil
+			}
 		}
 		r.appliedTo(i, 0)
 	}
@@ -68,8 +73,8 @@ func (r *raft) onApplied(m *pb.Message) error {
 // applied notes that the host has applied ents, which have size bytes.
 func (r *raft) applied(ents []pb.Entry, size uint64) {
 	r.appliedTo(ents[len(ents)-1].Index, size)
-	if r.leadership.uncommitted > 0 {
-		r.leadership.uncommitted -= min(payloadsSize(ents), r.leadership.uncommitted)
+	if l := r.leadership; l != nil && l.uncommitted > 0 {
+		l.uncommitted -= min(payloadsSize(ents), l.uncommitted)
 	}
 }
 

@@ -22,12 +22,12 @@ const campaignTransfer CampaignType = "CampaignTransfer"
 // mayLead reports whether this member could lead if elected: it is a voter, and no snapshot is on its
 // way to disk that would leave it without a log to replicate.
 func (r *raft) mayLead() bool {
-	self := r.peers.Get(r.id)
-	return self != nil && !self.IsLearner && r.log.tail.snapshot == nil && !r.lostEntries()
+	role := r.peers.Role(r.id)
+	return role != 0 && !role.Learner() && r.log.tail.snapshot == nil && !r.lostEntries()
 }
 
 // lostEntries reports whether this member knows that its log lacks entries that it once had.
-func (r *raft) lostEntries() bool { return r.log.last() < r.lostUpTo }
+func (r *raft) lostEntries() bool { return r.rare != nil && r.log.last() < r.rare.lostUpTo }
 
 // mayCampaign reports whether to campaign now. A committed configuration change that is not applied
 // yet could make this member's idea of a quorum one that no longer is (thesis 4.1).
@@ -94,9 +94,8 @@ func (r *raft) campaign(kind campaignKind) {
 	}
 	last := r.log.lastID()
 	known := r.committedHint()
-	peers := r.peers.All()
-	for i := range peers {
-		switch p := &peers[i]; {
+	for i := 0; i < r.peers.Len(); i++ {
+		switch p := r.peers.Member(i); {
 		case !p.Role.Voter():
 		case p.ID == r.id:
 			r.send(pb.Message{To: p.ID, Type: answer, Term: term})
@@ -140,7 +139,7 @@ func (r *raft) learnCommit(m *pb.Message) (confChange bool) {
 // inLease reports whether this member hears from a leader that checks its quorum: as long as it does,
 // it takes no part in elections (thesis 4.2.3, 6.2).
 func (r *raft) inLease() bool {
-	if r.clock.keepsLease > 0 {
+	if r.rare != nil && r.rare.keepsLease > 0 {
 		return true
 	}
 	return r.cfg.CheckQuorum && r.lead != None && r.clock.sinceContact < r.cfg.ElectionTick
@@ -236,6 +235,7 @@ func (r *raft) onCheckQuorum(*pb.Message) error {
 	if !r.peers.QuorumActive() {
 		r.logger.warn("steps down: no quorum was active", logUint("term", r.term))
 		r.becomeFollower(r.term, None)
+		return nil
 	}
 	peers := r.peers.All()
 	for i := range peers {

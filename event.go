@@ -47,7 +47,7 @@ type SnapshotGivenUp struct {
 func (SnapshotGivenUp) event() {}
 
 func (r *raft) emitEvent(e Event) {
-	if r.cfg.OnEvent != nil {
-		r.cfg.OnEvent.HandleEvent(e)
+	if r.rare != nil && r.rare.hooks.event != nil {
+		r.rare.hooks.event.HandleEvent(e)
 	}
 }

@@ -1,7 +1,11 @@
 package raft
 
-// maxChunk is how many items a lane makes room for at once, under load.
-const maxChunk = 64
+// How many items a lane makes room for at once: what is asked for, at first, and then twice as much each
+// time, up to 64.
+const (
+	smallPieces = 4
+	doublings   = 6
+)
 
 // lane is a queue of finished items: messages, or answers to reads. What is taken from it belongs to the
 // host for good, so its memory is carved from larger pieces and never used again.
@@ -10,9 +14,9 @@ const maxChunk = 64
 //	..|..............|.......|
 //	  waiting         room
 type lane[T any] struct {
-	room  []T
-	taken int32
-	chunk int32 // the newest piece holds so many
+	room   []T
+	taken  int32
+	pieces int32 // of memory, since the last rest
 }
 
 func (l *lane[T]) waits() bool { return len(l.room) > int(l.taken) }
@@ -37,8 +41,9 @@ func (l *lane[T]) reserve(n int) {
 		return
 	}
 	waiting := l.waiting()
-	l.chunk = max(int32(len(waiting)+max(n, len(waiting))), min(2*l.chunk, maxChunk))
-	l.room = append(make([]T, 0, l.chunk), waiting...)
+	l.pieces++
+	size := max(len(waiting)+max(n, len(waiting)), 1<<min(max(l.pieces-smallPieces, 0), doublings))
+	l.room = append(make([]T, 0, size), waiting...)
 	l.taken = 0
 }
 
@@ -49,7 +54,7 @@ func (l *lane[T]) take() []T {
 		return nil
 	}
 	msgs := l.room[l.taken:n:n]
-	l.taken = int32(n)
+	l.took(n)
 	return msgs
 }
 
@@ -61,9 +66,17 @@ func (l *lane[T]) takeWith(extra int) []T {
 	l.reserve(extra)
 	n := len(l.room)
 	msgs := l.room[l.taken : n : n+extra]
-	l.room = l.room[:n+extra]
-	l.taken = int32(n + extra)
+	l.took(n + extra)
 	return msgs
+}
+
+// took notes that all up to n is the host's, and does not hold memory that has no more room.
+func (l *lane[T]) took(n int) {
+	if n == cap(l.room) {
+		l.room, l.taken = nil, 0
+		return
+	}
+	l.room, l.taken = l.room[:n], int32(n)
 }
 
 // forget drops what waits, which nobody else has seen.

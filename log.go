@@ -21,7 +21,7 @@ type raftLog struct {
 	apply     applyState
 	tail      logTail
 	terms     termRuns
-	measured  measured
+	measured  *measured
 	failure   error // the first error of Storage that cannot be handled
 }
 
@@ -150,7 +150,7 @@ func (l *raftLog) replace(ents []pb.Entry) {
 		l.terms.truncate(before)
 	}
 	l.tail.replace(ents)
-	l.measured = measured{}
+	l.measured = nil
 	l.noteTerms(ents)
 }
 
@@ -286,7 +286,10 @@ func (l *raftLog) after(i, maxSize uint64) ([]pb.Entry, error) {
 
 // afterStepBack is after for one who goes back in the log in small steps.
 func (l *raftLog) afterStepBack(i, maxSize uint64) ([]pb.Entry, error) {
-	m := &l.measured
+	if l.measured == nil {
+		l.measured = new(measured)
+	}
+	m := l.measured
 	if i >= m.lo || m.lo-i > m.hi-m.lo || maxSize == noLimit {
 		ents, err := l.after(i, maxSize)
 		*m = measured{lo: i, hi: i + uint64(len(ents)), size: entsSize(ents)}
@@ -375,7 +378,7 @@ func (l *raftLog) restore(s *pb.Snapshot) {
 	i := s.Metadata.Index
 	l.committed = i
 	l.tail.restore(s)
-	l.measured = measured{}
+	l.measured = nil
 	l.terms.reset(entryID{term: s.Metadata.Term, index: i})
 }
 

@@ -31,8 +31,8 @@ type logTail struct {
 	snapshot       *pb.Snapshot // received and not yet durable; base is its index or above
 	snapshotHanded bool
 
-	used  bool // since the last tick
-	chunk int  // size of the newest piece of memory behind entries
+	used  bool  // since the last tick
+	chunk int32 // size of the newest piece of memory behind entries
 }
 
 func (t *logTail) last() uint64 { return t.start + uint64(len(t.entries)) }
@@ -96,8 +96,8 @@ func (t *logTail) append(ents []pb.Entry) []pb.Entry {
 // grow makes room for more entries in a new piece of memory: slices of the old one have left.
 func (t *logTail) grow(more int) {
 	n := len(t.entries)
-	t.chunk = min(max(2*t.chunk, firstChunk), max(64, 2*n, t.chunk), lastChunk)
-	fresh := make([]pb.Entry, n, n+max(more, t.chunk))
+	t.chunk = min(max(2*t.chunk, firstChunk), max(64, int32(min(2*n, lastChunk)), t.chunk), lastChunk)
+	fresh := make([]pb.Entry, n, n+max(more, int(t.chunk)))
 	copy(fresh, t.entries)
 	t.entries = fresh
 }

@@ -18,7 +18,22 @@ const maxTermRuns = 4096
 type termRuns struct {
 	newest termRun // covers nothing if it starts above end
 	end    uint64
-	older  []termRun // the runs before the newest one
+	before *[]termRun // the runs before the newest one, if there ever were any
+}
+
+// older returns the runs before the newest one.
+func (t *termRuns) older() []termRun {
+	if t.before == nil {
+		return nil
+	}
+	return *t.before
+}
+
+func (t *termRuns) setOlder(runs []termRun) {
+	if t.before == nil {
+		t.before = new([]termRun)
+	}
+	*t.before = runs
 }
 
 // noTerms returns a termRuns that covers nothing; end is the last index of the log.
@@ -38,18 +53,19 @@ func (t *termRuns) atOlder(i uint64) (term uint64, known bool) {
 	if i > t.end || i < t.start() {
 		return 0, false
 	}
-	return t.older[t.find(i)].term, true
+	return t.older()[t.find(i)].term, true
 }
 
 // find returns the position of the older run that holds i, which must be covered by one.
 func (t *termRuns) find(i uint64) int {
-	return sort.Search(len(t.older), func(k int) bool { return t.older[k].first > i }) - 1
+	older := t.older()
+	return sort.Search(len(older), func(k int) bool { return older[k].first > i }) - 1
 }
 
 // start returns the lowest index that is covered, and end+1 if none is.
 func (t *termRuns) start() uint64 {
-	if len(t.older) > 0 {
-		return t.older[0].first
+	if older := t.older(); len(older) > 0 {
+		return older[0].first
 	}
 	return t.newest.first
 }
@@ -61,11 +77,12 @@ func (t *termRuns) push(id entryID) {
 		t.reset(id)
 		return
 	case t.newest.term != id.term:
-		if n := len(t.older); n == maxTermRuns-1 {
-			n = copy(t.older, t.older[n/2:])
-			t.older = t.older[:n]
+		older := t.older()
+		if n := len(older); n == maxTermRuns-1 {
+			n = copy(older, older[n/2:])
+			older = older[:n]
 		}
-		t.older = append(t.older, t.newest)
+		t.setOlder(append(older, t.newest))
 		t.newest = termRun{first: id.index, term: id.term}
 	}
 	t.end = id.index
@@ -73,19 +90,20 @@ func (t *termRuns) push(id entryID) {
 
 // extend records that entry id comes directly before the covered part.
 func (t *termRuns) extend(id entryID) {
-	oldest := &t.newest
-	if len(t.older) > 0 {
-		oldest = &t.older[0]
+	oldest, older := &t.newest, t.older()
+	if len(older) > 0 {
+		oldest = &older[0]
 	}
 	switch {
 	case t.empty():
 		t.reset(id)
 	case oldest.term == id.term:
 		oldest.first = id.index
-	case len(t.older) < maxTermRuns-1:
-		t.older = append(t.older, termRun{})
-		copy(t.older[1:], t.older)
-		t.older[0] = termRun{first: id.index, term: id.term}
+	case len(older) < maxTermRuns-1:
+		older = append(older, termRun{})
+		copy(older[1:], older)
+		older[0] = termRun{first: id.index, term: id.term}
+		t.setOlder(older)
 	}
 }
 
@@ -96,17 +114,18 @@ func (t *termRuns) truncate(i uint64) {
 	}
 	switch {
 	case i < t.start():
-		*t = termRuns{newest: termRun{first: i + 1}, older: t.older[:0]}
+		*t = termRuns{newest: termRun{first: i + 1}}
 	case i < t.newest.first:
-		k := t.find(i)
-		t.newest, t.older = t.older[k], t.older[:k]
+		older, k := t.older(), t.find(i)
+		t.newest = older[k]
+		t.setOlder(older[:k])
 	}
 	t.end = i
 }
 
 // reset makes id the only entry covered.
 func (t *termRuns) reset(id entryID) {
-	*t = termRuns{newest: termRun{first: id.index, term: id.term}, end: id.index, older: t.older[:0]}
+	*t = termRuns{newest: termRun{first: id.index, term: id.term}, end: id.index}
 }
 
 // lastUpTo returns the highest covered index in [start, i] whose term is at most term, and that
@@ -120,17 +139,18 @@ func (t *termRuns) lastUpTo(i, term uint64) (id entryID, found bool) {
 		return entryID{term: t.newest.term, index: i}, true
 	}
 	after := t.newest.first // where the run after the one that was looked at last starts
-	k := len(t.older)
+	older := t.older()
+	k := len(older)
 	if i < t.newest.first {
 		k = t.find(i) + 1
 		after = i + 1
 	}
-	k = sort.Search(k, func(k int) bool { return t.older[k].term > term }) - 1
+	k = sort.Search(k, func(k int) bool { return older[k].term > term }) - 1
 	if k < 0 {
 		return entryID{}, false
 	}
-	if k+1 < len(t.older) {
-		after = min(after, t.older[k+1].first)
+	if k+1 < len(older) {
+		after = min(after, older[k+1].first)
 	}
-	return entryID{term: t.older[k].term, index: after - 1}, true
+	return entryID{term: older[k].term, index: after - 1}, true
 }

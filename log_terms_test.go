@@ -128,7 +128,7 @@ func TestTermRunsForgetTheOldestBeyondTheirBound(t *testing.T) {
 	const n = 3*maxTermRuns + 100
 	for i := uint64(1); i <= n; i++ {
 		runs.push(entryID{term: i + 7, index: i})
-		require.LessOrEqual(t, len(runs.older)+1, maxTermRuns)
+		require.LessOrEqual(t, len(runs.older())+1, maxTermRuns)
 	}
 	require.Equal(t, uint64(n), runs.end)
 	require.Greater(t, runs.start(), uint64(1))
@@ -142,7 +142,7 @@ func TestTermRunsForgetTheOldestBeyondTheirBound(t *testing.T) {
 	}
 
 	start := runs.start()
-	for len(runs.older)+1 < maxTermRuns {
+	for len(runs.older())+1 < maxTermRuns {
 		runs.push(entryID{term: runs.end + 8, index: runs.end + 1})
 	}
 	runs.extend(entryID{term: start + 6, index: start - 1})

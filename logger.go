@@ -52,7 +52,11 @@ func getLogger() Logger {
 }
 
 // DiscardLogger returns a logger that writes nothing.
-func DiscardLogger() Logger { return &DefaultLogger{Logger: log.New(io.Discard, "", 0)} }
+func DiscardLogger() Logger { return discard }
+
+// discard is one for all members. It has the methods of FieldLogger only, so that nobody can set it up to
+// write.
+var discard Logger = struct{ FieldLogger }{&DefaultLogger{Logger: log.New(io.Discard, "", 0)}}
 
 // DefaultLogger writes lines with their level through a log.Logger of the standard library. Debug lines
 // are left out until EnableDebug is called.

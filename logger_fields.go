@@ -114,17 +114,12 @@ func logBool(key string, v bool) Field {
 type memberLog struct {
 	id     uint64
 	logger Logger
-	fields FieldLogger // logger again, or nil if it is none
-}
-
-func newMemberLog(l Logger, id uint64) memberLog {
-	fields, _ := l.(FieldLogger)
-	return memberLog{id: id, logger: l, fields: fields}
 }
 
 // enabled reports whether a line of this level may be written. Ask before making a field that costs.
 func (l *memberLog) enabled(level LogLevel) bool {
-	return l.fields == nil || l.fields.Enabled(level)
+	fields, ok := l.logger.(FieldLogger)
+	return !ok || fields.Enabled(level)
 }
 
 func (l *memberLog) debug(msg string, fields ...Field) { l.write(LogDebug, msg, fields) }
@@ -140,8 +135,8 @@ func (l *memberLog) write(level LogLevel, msg string, fields []Field) {
 	}
 	// A copy, because what goes to an interface moves to the heap: so the caller's fields need not.
 	all := append([]Field{logMember("member", l.id)}, fields...)
-	if l.fields != nil {
-		l.fields.Log(level, callerSkip, msg, all...)
+	if takes, ok := l.logger.(FieldLogger); ok {
+		takes.Log(level, callerSkip, msg, all...)
 		return
 	}
 	line := lineWithFields(msg, all)

@@ -121,7 +121,7 @@ func TestSetLoggerHoldsUntilReset(t *testing.T) {
 
 func TestMemberLogGivesFieldsToWhoTakesThem(t *testing.T) {
 	var out bytes.Buffer
-	l := newMemberLog(loggerInto(&out), 0xab)
+	l := memberLog{id: 0xab, logger: loggerInto(&out)}
 	l.warn("steps down", logUint("term", 7), logText("role", "State Leader"), logBool("joint", true),
 		logMember("lead", 0xcd), logErr(errors.New("lost")), logText("none", ""), logErr(nil))
 	_, file, line, _ := runtime.Caller(0)
@@ -131,7 +131,7 @@ func TestMemberLogGivesFieldsToWhoTakesThem(t *testing.T) {
 
 func TestMemberLogWritesTextForOtherLoggers(t *testing.T) {
 	plain := &textLogger{}
-	l := newMemberLog(plain, 1)
+	l := memberLog{id: 1, logger: plain}
 	l.debug("a", logUint("term", 7))
 	l.info("b")
 	l.warn("100%d")
@@ -144,7 +144,7 @@ func TestMemberLogWritesTextForOtherLoggers(t *testing.T) {
 }
 
 func TestMemberLogCostsNothingWhereItsLevelIsOff(t *testing.T) {
-	l := newMemberLog(DiscardLogger(), 1)
+	l := memberLog{id: 1, logger: DiscardLogger()}
 	err := errors.New("lost")
 	role := StateLeader.String()
 	require.Zero(t, testing.AllocsPerRun(100, func() {

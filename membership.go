@@ -40,7 +40,8 @@ func (r *raft) refuseConfChange(cc pb.ConfChangeV2, confIndex uint64) error {
 // applyConfChange puts a committed change into force and returns the configuration after it. A change
 // that does not fit is skipped, here as on every other member, since all decide from the same log.
 func (r *raft) applyConfChange(cc pb.ConfChangeV2) pb.ConfState {
-	if before := r.beforeSnapshot; before != nil {
+	if r.rare != nil && r.rare.beforeSnapshot != nil {
+		before := r.rare.beforeSnapshot
 		// The entry comes before the snapshot, whose configuration is in force already.
 		if next, err := r.changed(before, cc); err == nil {
 			*before = next
@@ -56,7 +57,7 @@ func (r *raft) applyConfChange(cc pb.ConfChangeV2) pb.ConfState {
 	r.noteRemovals(&next)
 	r.peers = next
 	r.setFloors()
-	r.dropMarksOf(func(id uint64) bool { return r.peers.Get(id) == nil })
+	r.dropMarksOf(func(id uint64) bool { return !r.peers.Has(id) })
 	conf := r.peers.ConfState()
 	r.logConf("has a new configuration", conf)
 	if r.state == StateLeader {
@@ -94,7 +95,9 @@ func (r *raft) leadUnder(conf pb.ConfState) {
 		}
 		return
 	}
-	r.leadership.handover = handover{}
+	if s := r.leadership.seldom; s != nil {
+		s.handover = handover{}
+	}
 	if len(conf.Voters) == 0 {
 		return
 	}
@@ -130,17 +133,21 @@ func (r *raft) noteRemovals(next *tracker.Peers) {
 	peers := r.peers.All()
 	for i := range peers {
 		id := peers[i].ID
-		if next.Get(id) != nil {
+		if next.Has(id) {
 			continue
 		}
 		r.forgetFloor(id)
-		r.leadership.floors = append(r.leadership.floors, floor{id: id, index: r.log.last()})
+		s := r.leadership.seldomly()
+		s.floors = append(s.floors, floor{id: id, index: r.log.last()})
 	}
 }
 
 // setFloors gives the members that came back their floor.
 func (r *raft) setFloors() {
-	for _, f := range r.leadership.floors {
+	if r.leadership == nil || r.leadership.seldom == nil {
+		return
+	}
+	for _, f := range r.leadership.seldom.floors {
 		if p := r.peers.Get(f.id); p != nil && p.Match == 0 {
 			p.Floor = f.index
 		}
@@ -148,10 +155,11 @@ func (r *raft) setFloors() {
 }
 
 func (r *raft) forgetFloor(id uint64) {
-	floors := r.leadership.floors
+	s := r.leadership.seldomly()
+	floors := s.floors
 	for i := range floors {
 		if floors[i].id == id {
-			r.leadership.floors = append(floors[:i:i], floors[i+1:]...)
+			s.floors = append(floors[:i:i], floors[i+1:]...)
 			return
 		}
 	}
@@ -179,7 +187,7 @@ func (r *raft) bootstrap(peers []Peer) error {
 	if len(peers) == 0 {
 		return errors.New("must provide at least one peer to Bootstrap")
 	}
-	last, err := r.cfg.Storage.LastIndex()
+	last, err := r.log.storage.LastIndex()
 	if err != nil {
 		return err
 	}

@@ -57,4 +57,4 @@ const (
 )
 
 // deviates reports whether d is in force for this member.
-func (r *raft) deviates(d deviation) bool { return r.deviations&d != 0 }
+func (r *raft) deviates(d deviation) bool { return r.cfg.deviations&d != 0 }

@@ -167,10 +167,10 @@ func (n *node) ApplyConfChange(cc pb.ConfChangeI) *pb.ConfState {
 		return &pb.ConfState{}
 	}
 	defer n.release()
-	r := n.rn.raft
-	wasMember := r.peers.Get(r.id) != nil
+	r := &n.rn.raft
+	wasMember := r.peers.Has(r.id)
 	conf := n.rn.ApplyConfChange(cc)
-	isMember := r.peers.Get(r.id) != nil
+	isMember := r.peers.Has(r.id)
 	n.isRemoved = !isMember && (wasMember || n.isRemoved)
 	return conf
 }

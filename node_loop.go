@@ -143,7 +143,7 @@ func (n *node) acquireServing(ctx context.Context) error {
 
 // readyStaysInMemory reports whether building the next Ready certainly does not read from Storage.
 func (rn *RawNode) readyStaysInMemory() bool {
-	r := rn.raft
+	r := &rn.raft
 	if r.log.apply.handed < r.log.tail.start && r.log.hasCommitted(!rn.async) {
 		return false
 	}

@@ -18,7 +18,6 @@ import (
 type outbox struct {
 	now   lane[pb.Message]
 	marks []mark
-	later lane[pb.Message]
 
 	// A leader that is given proposal after proposal, and nothing else, would mark everybody again for
 	// each. It counts in again how often, for the marks of this round.
@@ -27,6 +26,15 @@ type outbox struct {
 	repeats bool // nothing but proposals came since the last round
 	beating bool // nothing but reads came since everybody was marked for a heartbeat
 
+	emitted int32 // messages since the last tick
+	load    *load // nil at rest; see underLoad
+}
+
+// load is what a member only has while there is something to save, to apply or to read. One that only
+// beats, or answers to that, has none.
+type load struct {
+	later lane[pb.Message]
+
 	// What this member tells itself once it is durable, with synchronous writes; the first ownTaken of
 	// them belong to the Ready that the host has. With asynchronous writes they are in later. A leader
 	// acknowledges to itself so often that this is only a number; own is for the rest.
@@ -34,7 +42,26 @@ type outbox struct {
 	ownTaken int
 	ownAck   ownAck
 
-	emitted int32 // messages since the last tick
+	reads     lane[ReadState] // answered, for the next Ready
+	onAdvance onAdvance
+}
+
+// underLoad returns the load, to put something into it.
+func (o *outbox) underLoad() *load {
+	if o.load == nil {
+		o.load = new(load)
+	}
+	return o.load
+}
+
+// waits reports whether there are messages for the next Ready.
+func (l *load) waits() bool {
+	return l.later.waits() || l.ownAck.index > 0 || len(l.own) > l.ownTaken
+}
+
+// rests reports whether there is nothing in l.
+func (l *load) rests() bool {
+	return !l.waits() && !l.reads.waits() && len(l.own) == 0 && !l.onAdvance.waits()
 }
 
 // ownAck says that a leader's log is durable up to index, in the term in which it appended that.
@@ -59,11 +86,6 @@ const (
 
 // sent marks a member, in Peer.Queued, that this Ready already has an append for.
 const sent = ^uint32(0)
-
-// waits reports whether there is anything for the next Ready.
-func (o *outbox) waits() bool {
-	return len(o.marks) > 0 || o.later.waits() || o.now.waits() || o.ownAck.index > 0 || len(o.own) > o.ownTaken
-}
 
 // send is the only way out for a finished message.
 func (r *raft) send(m pb.Message) {
@@ -94,21 +116,23 @@ func (r *raft) send(m pb.Message) {
 // sendLater queues what waits for the disk.
 func (r *raft) sendLater(m *pb.Message) {
 	if m.To == r.id && !r.cfg.AsyncStorageWrites {
-		r.out.own = append(r.out.own, *m)
+		l := r.out.underLoad()
+		l.own = append(l.own, *m)
 	} else {
-		*r.out.later.next() = *m
+		*r.out.underLoad().later.next() = *m
 	}
 }
 
 // acknowledge tells to that this log agrees with the leader's up to index, as soon as it is durable.
 // Acknowledgements that follow each other become the highest.
 func (r *raft) acknowledge(to, index uint64) {
+	load := r.out.underLoad()
 	if !r.cfg.EagerAppends {
 		if to == r.id && !r.cfg.AsyncStorageWrites {
-			r.out.ownAck = ownAck{term: r.term, index: index}
+			load.ownAck = ownAck{term: r.term, index: index}
 			return
 		}
-		if l := &r.out.later; l.waits() {
+		if l := &load.later; l.waits() {
 			last := &l.room[len(l.room)-1]
 			if last.Type == pb.MsgAppResp && !last.Reject && last.To == to && last.Term == r.term {
 				last.Index = max(last.Index, index)
@@ -120,7 +144,7 @@ func (r *raft) acknowledge(to, index uint64) {
 		r.sendLater(&pb.Message{Type: pb.MsgAppResp, To: to, From: r.id, Term: r.term, Index: index})
 		return
 	}
-	m := r.out.later.next()
+	m := load.later.next()
 	m.Type, m.To, m.From, m.Term, m.Index = pb.MsgAppResp, to, r.id, r.term, index
 }
 
@@ -130,6 +154,9 @@ func (o *outbox) mark(p *tracker.Peer, sort markSort) *mark {
 		if m := &o.marks[p.Queued-1]; m.sort == sort {
 			return m
 		}
+	}
+	if o.marks == nil {
+		o.marks = make([]mark, 0, 2)
 	}
 	o.marks = append(o.marks, mark{to: p.ID, before: int32(len(o.now.room)) - o.now.taken, sort: sort})
 	p.Queued = uint32(len(o.marks))
@@ -176,15 +203,7 @@ func (r *raft) dropMarksOf(gone func(id uint64) bool) {
 	}
 	o.marks = kept
 	o.endRounds()
-	r.unqueue() // positions have changed
-}
-
-// unqueue makes the next mark for each member a new one.
-func (r *raft) unqueue() {
-	peers := r.peers.All()
-	for i := range peers {
-		peers[i].Queued = 0
-	}
+	r.peers.Unqueue() // positions have changed
 }
 
 // fewMessages is how many a member sends between two ticks that has no load: it beats.
@@ -197,14 +216,13 @@ func (o *outbox) rest() {
 	if !few {
 		return
 	}
-	if len(o.own) == 0 {
-		o.own = nil
+	if o.load != nil && o.load.rests() {
+		o.load = nil
 	}
-	if len(o.marks) == 0 {
+	if len(o.marks) == 0 && cap(o.marks) > fewMessages {
 		o.marks = nil
 	}
 	o.now.rest()
-	o.later.rest()
 }
 
 // takeNow empties the first lane, with every mark turned into what is due by now. Room for extra more
@@ -237,7 +255,7 @@ func (r *raft) takeNow(extra int) []pb.Message {
 		o.now.add(finished[n:])
 	}
 	o.marks, o.again = o.marks[:0], 0
-	r.unqueue()
+	r.peers.Unqueue()
 	return o.now.takeWith(extra)
 }
 

@@ -11,81 +11,126 @@ import (
 // out. It is changed by step and tick only, and by one goroutine at a time. The fields are in the
 // order of how often an idle member needs them.
 type raft struct {
-	state StateType
-	clock clock
+	state      StateType
+	clock      clock
+	rare       *rare       // nil if there is nothing in it
+	cfg        *settings   // shared with other members
+	leadership *leadership // nil unless this member leads
 
-	id   uint64
-	term uint64
-	vote uint64
-	lead uint64
+	out outbox
+	log raftLog
 
-	log   raftLog
+	id    uint64
+	term  uint64
+	vote  uint64
+	lead  uint64
 	peers tracker.Peers
-	out   outbox
-	reads lane[ReadState] // answered, for the next Ready
 
-	leadership leadership
+	logger memberLog
+}
+
+// rare is what few members have.
+type rare struct {
+	hooks  hooks
+	halted bool // Storage failed; there is a hook for that
 
 	// D17: the members as of what is applied, while a snapshot that replaces them is not durable yet.
 	beforeSnapshot *tracker.Peers
 
 	lostUpTo   uint64 // D4: until the log reaches this index, neither vote nor campaign
-	deviations deviation
-	halted     bool
-	logger     memberLog
-	cfg        Config
+	keepsLease int    // D15: ticks for which a restarted member still keeps a lease it may have given
 }
 
-// leadership is what only a leader knows. It is set to zero whenever the role changes, so nothing
-// leaks from one leadership into the next.
+// rarely returns the rare part, to put something into it.
+func (r *raft) rarely() *rare {
+	if r.rare == nil {
+		r.rare = new(rare)
+	}
+	return r.rare
+}
+
+// leadership is what only a leader knows. It is dropped whenever the role changes, so nothing leaks
+// from one leadership into the next.
 type leadership struct {
 	transferee  uint64 // who shall take over; None if nobody
 	confIndex   uint64 // no further configuration change before this index is applied
 	uncommitted uint64 // payload in bytes of what was appended and is not applied
 	reads       pendingReads
-	ticks       uint64   // of this leadership; see leaseHolds
-	handover    handover // D20
-	leaseEnded  bool     // D8: TimeoutNow was sent, so somebody else may lead at any moment
-	floors      []floor  // D3
-	snapshots   []snapshotWait
+	ticks       uint64  // of this leadership, from ElectionTick on; see leaseHolds
+	seldom      *seldom // nil if there is nothing in it
 }
 
-func newRaft(c *Config) (*raft, error) {
+// seldom is what few leaderships have.
+type seldom struct {
+	early      []waiting // reads that came before an entry of this term was committed
+	handover   handover  // D20
+	leaseEnded bool      // D8: TimeoutNow was sent, so somebody else may lead at any moment
+	floors     []floor   // D3
+	snapshots  []snapshotWait
+}
+
+// seldomly returns the seldom part, to put something into it.
+func (l *leadership) seldomly() *seldom {
+	if l.seldom == nil {
+		l.seldom = new(seldom)
+	}
+	return l.seldom
+}
+
+// leaving returns how far this leader is with handing over.
+func (l *leadership) leaving() handover {
+	if l.seldom == nil {
+		return handover{}
+	}
+	return l.seldom.handover
+}
+
+// early returns the reads that wait for the first commit of the term.
+func (l *leadership) early() []waiting {
+	if l.seldom == nil {
+		return nil
+	}
+	return l.seldom.early
+}
+
+// start makes r a member with the state that Storage holds.
+func (r *raft) start(c *Config) error {
 	cfg, err := c.checked()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	hard, conf, err := cfg.Storage.InitialState()
 	if err != nil {
-		return nil, fmt.Errorf("raft: Storage.InitialState: %w", err)
+		return fmt.Errorf("raft: Storage.InitialState: %w", err)
 	}
 	log, err := newLog(cfg.Storage, cfg.MaxCommittedSizePerReady)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	peers, err := tracker.RestorePeers(conf, log.last(), cfg.MaxInflightMsgs, cfg.MaxInflightBytes)
+	peers, err := tracker.RestorePeers(conf, log.last())
 	if err != nil {
-		return nil, fmt.Errorf("raft: Storage.InitialState: ConfState: %w", err)
+		return fmt.Errorf("raft: Storage.InitialState: ConfState: %w", err)
 	}
-	r := &raft{id: cfg.ID, log: log, peers: peers, logger: newMemberLog(cfg.Logger, cfg.ID), cfg: cfg}
-	if !cfg.Mirror36 {
-		r.deviations = allDeviations
+	*r = raft{id: cfg.ID, log: log, peers: peers, logger: memberLog{id: cfg.ID, logger: cfg.Logger},
+		cfg: cfg.settings()}
+	if h := cfg.hooks(); h.any() {
+		r.rarely().hooks = h
 	}
-	if err := r.loadState(hard); err != nil {
-		return nil, err
+	if err := r.loadState(hard, cfg.Applied); err != nil {
+		return err
 	}
 	r.becomeFollower(r.term, None)
 	if r.leaseReads() && !IsEmptyHardState(hard) {
 		// It may have answered a heartbeat just before it went down, and a lease may rest on that.
-		r.clock.keepsLease = r.cfg.ElectionTick
+		r.rarely().keepsLease = r.cfg.ElectionTick
 	}
 	r.logger.info("starts", logUint("term", r.term), logUint("commit", r.log.committed),
 		logUint("applied", r.log.apply.applied), logUint("last", r.log.last()))
 	r.logConf("starts with configuration", conf)
-	return r, nil
+	return nil
 }
 
-func (r *raft) loadState(hard pb.HardState) error {
+func (r *raft) loadState(hard pb.HardState, applied uint64) error {
 	if !IsEmptyHardState(hard) {
 		if hard.Commit < r.log.committed || hard.Commit > r.log.last() {
 			return fmt.Errorf("raft: Storage.InitialState: HardState.Commit is %d; allowed: %d to %d",
@@ -93,12 +138,12 @@ func (r *raft) loadState(hard pb.HardState) error {
 		}
 		r.term, r.vote, r.log.committed = hard.Term, hard.Vote, hard.Commit
 	}
-	if a := r.cfg.Applied; a > 0 {
-		if a < r.log.apply.applied || a > r.log.committed {
-			return fmt.Errorf("%w: Applied is %d; allowed: 0, or %d to %d", ErrConfig, a,
+	if applied > 0 {
+		if applied < r.log.apply.applied || applied > r.log.committed {
+			return fmt.Errorf("%w: Applied is %d; allowed: 0, or %d to %d", ErrConfig, applied,
 				r.log.apply.applied, r.log.committed)
 		}
-		r.log.appliedTo(a, 0)
+		r.log.appliedTo(applied, 0)
 	}
 	return nil
 }
@@ -165,7 +210,7 @@ func (r *raft) enterTerm(term uint64) {
 	r.restartClock()
 	r.dropMarks()
 	r.peers.Reset(r.id, r.log.last())
-	r.leadership = leadership{}
+	r.leadership = nil
 }
 
 func (r *raft) becomeFollower(term, lead uint64) {
@@ -197,14 +242,16 @@ func (r *raft) becomeLeader() {
 	inherited := r.inheritedQuota()
 	r.enterTerm(r.term)
 	r.state, r.lead = StateLeader, r.id
-	r.leadership.uncommitted = inherited
-	r.leadership.ticks = uint64(r.cfg.ElectionTick) // so that no lease counts from nothing
+	r.leadership = &leadership{
+		uncommitted: inherited,
+		ticks:       uint64(r.cfg.ElectionTick), // so that no lease counts from nothing
+		// There may be a configuration change in what was inherited; until it is applied, no other.
+		confIndex: r.log.last(),
+	}
 	if self := r.peers.Get(r.id); self != nil {
 		self.BecomeReplicate()
 		self.RecentActive = true
 	}
-	// There may be a configuration change in what was inherited; until it is applied, no other.
-	r.leadership.confIndex = r.log.last()
 	r.appendEntries([]pb.Entry{{}})
 	r.logger.info("leads", logUint("term", r.term), logUint("from", r.log.last()))
 }
@@ -215,18 +262,21 @@ func (r *raft) logConf(msg string, conf pb.ConfState) {
 	}
 }
 
+// halted reports whether this member has stopped because Storage failed.
+func (r *raft) halted() bool { return r.rare != nil && r.rare.halted }
+
 // checkStorage acts on a failure of Storage, before anything that was decided after it leaves.
 func (r *raft) checkStorage() {
-	if r.log.failure != nil && !r.halted {
+	if r.log.failure != nil && !r.halted() {
 		r.storageFailed()
 	}
 }
 
 func (r *raft) storageFailed() {
-	if r.cfg.OnStorageError == nil {
+	if r.rare == nil || r.rare.hooks.storageError == nil {
 		panic(r.log.failure)
 	}
-	r.halted = true
+	r.rare.halted = true
 	r.logger.error("halts", logErr(r.log.failure))
-	r.cfg.OnStorageError.StorageFailed(r.log.failure)
+	r.rare.hooks.storageError.StorageFailed(r.log.failure)
 }

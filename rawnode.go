@@ -8,16 +8,16 @@ import (
 // RawNode is one member as a plain value: not safe for use by several goroutines, without a goroutine
 // of its own. The host gives it input, and does what its Ready says. Node is the same behind a lock.
 type RawNode struct {
-	raft      *raft
-	async     bool
-	softState SoftState    // as the host knows it
+	raft      raft
 	hardState pb.HardState // as the host knows it
-	onAdvance onAdvance
+	lead      uint64       // as the host knows it
+	state     uint8        // as the host knows it
+	async     bool
 	found     due  // if looked
 	looked    bool // and nothing has happened since
 }
 
-// onAdvance is what Advance reports for the Ready that the host has, beside raft.out.own.
+// onAdvance is what Advance reports for the Ready that the host has, beside load.own.
 type onAdvance struct {
 	ack         ownAck
 	write       writeReport // if written
@@ -26,15 +26,19 @@ type onAdvance struct {
 	written     bool
 }
 
+func (a *onAdvance) waits() bool { return a.ack.index > 0 || a.written || len(a.applied) > 0 }
+
 // NewRawNode returns a member with the state that config.Storage holds. The error says which field of
 // config, or what in Storage, is wrong.
 func NewRawNode(config *Config) (*RawNode, error) {
-	r, err := newRaft(config)
-	if err != nil {
+	rn := &RawNode{}
+	r := &rn.raft
+	if err := r.start(config); err != nil {
 		return nil, err
 	}
-	return &RawNode{raft: r, async: r.cfg.AsyncStorageWrites,
-		softState: r.softState(), hardState: r.hardState()}, nil
+	rn.async, rn.hardState = r.cfg.AsyncStorageWrites, r.hardState()
+	rn.lead, rn.state = r.lead, uint8(r.state)
+	return rn, nil
 }
 
 // Bootstrap starts a new group: peers are its first voters, and every one of them must be started with
@@ -49,7 +53,7 @@ func (rn *RawNode) Bootstrap(peers []Peer) error {
 // Tick tells that one tick of time has passed.
 func (rn *RawNode) Tick() {
 	rn.touch()
-	if !rn.raft.halted {
+	if !rn.raft.halted() {
 		rn.raft.tick()
 		rn.raft.checkStorage()
 	}
@@ -71,7 +75,7 @@ func (rn *RawNode) Campaign() error { return rn.input(&pb.Message{Type: pb.MsgHu
 // Propose asks for data to be appended to the log. The library keeps data until the entry is applied;
 // the caller must not change it. A nil error does not mean that it will be committed.
 func (rn *RawNode) Propose(data []byte) error {
-	if r := rn.raft; r.state == StateLeader && !r.halted {
+	if r := &rn.raft; r.state == StateLeader && !r.halted() {
 		rn.looked, r.out.beating = false, false // the outbox goes on with its round of appends
 		err := r.propose(data)
 		r.checkStorage()
@@ -124,11 +128,11 @@ func (rn *RawNode) Step(m pb.Message) error {
 // input is what every input but Tick goes through.
 func (rn *RawNode) input(m *pb.Message) error {
 	rn.touch()
-	r := rn.raft
-	if r.halted {
+	r := &rn.raft
+	if r.halted() {
 		return ErrHalted
 	}
-	if IsResponseMsg(m.Type) && !IsLocalMsgTarget(m.From) && r.peers.Get(m.From) == nil {
+	if IsResponseMsg(m.Type) && !IsLocalMsgTarget(m.From) && !r.peers.Has(m.From) {
 		return ErrStepPeerNotFound
 	}
 	if err := r.checkMessage(m); err != nil {
@@ -147,7 +151,7 @@ func (rn *RawNode) HasReady() bool { return rn.due() != 0 }
 func (rn *RawNode) Ready() (rd Ready) {
 	rn.take(&rd, rn.due())
 	rn.raft.checkStorage()
-	if rn.raft.halted {
+	if rn.raft.halted() {
 		return Ready{}
 	}
 	return rd
@@ -156,15 +160,19 @@ func (rn *RawNode) Ready() (rd Ready) {
 // Advance tells that the last Ready is saved, sent and applied. It is not called with
 // Config.AsyncStorageWrites.
 func (rn *RawNode) Advance(_ Ready) {
-	r := rn.raft
+	r := &rn.raft
 	rn.touch()
-	if r.halted {
+	if r.halted() {
 		return
 	}
-	done := &rn.onAdvance
-	if r.out.ownTaken > 0 {
+	l := r.out.load
+	if l == nil {
+		return
+	}
+	if l.ownTaken > 0 {
 		r.stepOwn()
 	}
+	done := &l.onAdvance
 	if done.ack.index > 0 && done.ack.term == r.term {
 		r.onOwnAck(done.ack.index)
 	}
@@ -197,15 +205,16 @@ const (
 // WithProgress calls visitor for each member in ascending order of ID, with what is known of it, as a
 // copy without its in-flight window. It does not allocate.
 func (rn *RawNode) WithProgress(visitor func(id uint64, typ ProgressType, pr tracker.Progress)) {
-	peers := rn.raft.peers.All()
-	for i := range peers {
-		pr := peers[i].Progress
+	peers := &rn.raft.peers
+	for i := 0; i < peers.Len(); i++ {
+		p := peers.Peer(i)
+		pr := p.Progress
 		pr.Inflights = nil
 		typ := ProgressTypePeer
 		if pr.IsLearner {
 			typ = ProgressTypeLearner
 		}
-		visitor(peers[i].ID, typ, pr)
+		visitor(p.ID, typ, pr)
 	}
 }
 
@@ -252,7 +261,7 @@ func (rn *RawNode) ForgetLeader() error {
 // ReadIndex asks for a linearizable read (thesis 6.4). The answer comes in Ready.ReadStates with rctx,
 // which the caller must not change meanwhile. It may never come: there is no leader, or it changed.
 func (rn *RawNode) ReadIndex(rctx []byte) {
-	if r := rn.raft; r.state == StateLeader && !r.halted {
+	if r := &rn.raft; r.state == StateLeader && !r.halted() {
 		rn.looked, r.out.repeats = false, false
 		_ = r.read(waiting{context: rctx})
 		return

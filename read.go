@@ -25,7 +25,6 @@ const maxWaitingReads = 1 << 16
 type pendingReads struct {
 	confirmed uint64    // the number of the newest read that is confirmed
 	queue     []waiting // numbers confirmed+1 and up
-	early     []waiting // came before an entry of this term was committed
 	context   []byte    // of the newest heartbeat, shared by all that say the same
 }
 
@@ -63,7 +62,7 @@ func (r *raft) onRead(m *pb.Message) error {
 // read answers a read, or lets it wait for a round of heartbeats or for the first commit of the term.
 func (r *raft) read(w waiting) error {
 	reads := &r.leadership.reads
-	if r.deviates(d9BoundedReads) && len(reads.queue)+len(reads.early) >= maxWaitingReads {
+	if r.deviates(d9BoundedReads) && len(reads.queue)+len(r.leadership.early()) >= maxWaitingReads {
 		return ErrTooManyReads
 	}
 	switch alone := r.isQuorum(); {
@@ -71,7 +70,8 @@ func (r *raft) read(w waiting) error {
 		r.answerRead(&w, r.log.committed)
 	case !r.committedInTerm():
 		// Until then our commit index may be behind that of the leader before us.
-		reads.early = append(reads.early, w)
+		s := r.leadership.seldomly()
+		s.early = append(s.early, w)
 	case alone:
 		r.answerRead(&w, r.log.committed)
 	case r.takeRead(&w):
@@ -122,7 +122,7 @@ func (r *raft) leaseHolds() bool {
 	switch {
 	case r.cfg.ReadOnlyOption != ReadOnlyLeaseBased:
 		return false
-	case r.leadership.leaseEnded && r.deviates(d8TransferEndsLease):
+	case r.leadership.seldom != nil && r.leadership.seldom.leaseEnded && r.deviates(d8TransferEndsLease):
 		return false
 	case !r.leaseReads():
 		return true
@@ -139,12 +139,11 @@ func (r *raft) leaseHolds() bool {
 
 // releaseReads takes the reads that came before this term's first commit.
 func (r *raft) releaseReads() {
-	reads := &r.leadership.reads
-	if len(reads.early) == 0 || !r.committedInTerm() {
+	early := r.leadership.early()
+	if len(early) == 0 || !r.committedInTerm() {
 		return
 	}
-	early := reads.early
-	reads.early = nil
+	r.leadership.seldom.early = nil
 	needRound := false
 	for i := range early {
 		m := &early[i]
@@ -171,7 +170,7 @@ func (r *raft) readContext() []byte {
 	reads := &r.leadership.reads
 	number, tick, size := reads.newest(), r.leadership.ticks, 16
 	if !r.leaseReads() {
-		if len(reads.queue) == 0 && r.leadership.handover.read == 0 {
+		if len(reads.queue) == 0 && r.leadership.leaving().read == 0 {
 			return nil
 		}
 		tick, size = 0, 8
@@ -203,7 +202,7 @@ func (r *raft) onReadAck(p *tracker.Peer, context []byte) {
 		}
 		context = context[:8]
 	}
-	leaving := r.leadership.handover.read > 0
+	leaving := r.leadership.leaving().read > 0
 	if len(context) != 8 || len(reads.queue) == 0 && !leaving {
 		return
 	}
@@ -236,7 +235,7 @@ func (r *raft) answerRead(w *waiting, index uint64) {
 	switch {
 	case w.handOver:
 	case w.from == None:
-		*r.reads.next() = ReadState{Index: index, RequestCtx: w.context}
+		*r.out.underLoad().reads.next() = ReadState{Index: index, RequestCtx: w.context}
 	default:
 		r.send(pb.Message{To: w.from, Type: pb.MsgReadIndexResp, Index: index, Entries: w.entries})
 	}
@@ -260,6 +259,6 @@ func (r *raft) onReadAnswer(m *pb.Message) error {
 	if len(m.Entries) != 1 {
 		return badMessage(m, "Entries", len(m.Entries), "one, with the context")
 	}
-	*r.reads.next() = ReadState{Index: m.Index, RequestCtx: m.Entries[0].Data}
+	*r.out.underLoad().reads.next() = ReadState{Index: m.Index, RequestCtx: m.Entries[0].Data}
 	return nil
 }

@@ -65,12 +65,12 @@ func (rn *RawNode) due() due {
 
 // look is the one place that decides whether there is a Ready and what is in it.
 func (rn *RawNode) look() due {
-	r := rn.raft
-	if r.halted {
+	r := &rn.raft
+	if r.halted() {
 		return 0
 	}
 	var d due
-	if r.state != rn.softState.RaftState || r.lead != rn.softState.Lead {
+	if uint8(r.state) != rn.state || r.lead != rn.lead {
 		d |= dueSoftState
 	}
 	if r.log.committed != rn.hardState.Commit || r.term != rn.hardState.Term || r.vote != rn.hardState.Vote {
@@ -85,11 +85,16 @@ func (rn *RawNode) look() due {
 	if r.log.hasCommitted(!rn.async) {
 		d |= dueCommitted
 	}
-	if r.reads.waits() {
-		d |= dueReads
-	}
-	if r.out.waits() {
+	if len(r.out.marks) > 0 || r.out.now.waits() {
 		d |= dueMessages
+	}
+	if l := r.out.load; l != nil {
+		if l.waits() {
+			d |= dueMessages
+		}
+		if l.reads.waits() {
+			d |= dueReads
+		}
 	}
 	return d
 }
@@ -97,10 +102,10 @@ func (rn *RawNode) look() due {
 // take builds the Ready for d and notes that the host has it.
 func (rn *RawNode) take(rd *Ready, d due) {
 	rn.touch()
-	r := rn.raft
+	r := &rn.raft
 	if d&dueSoftState != 0 {
 		soft := r.softState()
-		rn.softState = soft
+		rn.lead, rn.state = soft.Lead, uint8(soft.RaftState)
 		rd.SoftState = &soft
 	}
 	if d&dueEntries != 0 {
@@ -120,7 +125,7 @@ func (rn *RawNode) take(rd *Ready, d due) {
 		rd.CommittedEntries = r.log.nextCommitted(!rn.async)
 	}
 	if d&dueReads != 0 {
-		rd.ReadStates = r.reads.take()
+		rd.ReadStates = r.out.load.reads.take()
 	}
 	if rn.async {
 		rn.takeAsync(rd)
@@ -130,7 +135,9 @@ func (rn *RawNode) take(rd *Ready, d due) {
 	r.log.tail.handOut()
 	if len(rd.CommittedEntries) > 0 {
 		size := entsSize(rd.CommittedEntries)
-		rn.onAdvance.appliedSize = size
+		if !rn.async {
+			r.out.underLoad().onAdvance.appliedSize = size
+		}
 		r.log.handOutCommitted(rd.CommittedEntries, size, !rn.async)
 	}
 }
@@ -138,22 +145,30 @@ func (rn *RawNode) take(rd *Ready, d due) {
 // takeSync puts both lanes into the Ready: the host saves before it sends anything. What this member
 // tells itself once it is durable and applied is kept for Advance.
 func (rn *RawNode) takeSync(rd *Ready, d due) {
-	r := rn.raft
+	r := &rn.raft
 	o := &r.out
-	done := &rn.onAdvance
 	if d&dueMessages != 0 {
-		if len(o.marks) == 0 && !o.now.waits() {
-			rd.Messages = o.later.take()
-		} else {
-			later := o.later.waiting()
+		switch l := o.load; {
+		case l == nil:
+			rd.Messages = r.takeNow(0)
+		case len(o.marks) == 0 && !o.now.waits():
+			rd.Messages = l.later.take()
+		default:
+			later := l.later.waiting()
 			rd.Messages = append(r.takeNow(len(later)), later...)
-			o.later.forget()
+			l.later.forget()
 		}
 		o.emitted += int32(len(rd.Messages))
-		o.ownTaken = len(o.own)
-		done.ack, o.ownAck = o.ownAck, ownAck{}
 	}
-	if rn.writesLog(rd) {
+	writes := rn.writesLog(rd)
+	if o.load == nil && !writes && len(rd.CommittedEntries) == 0 {
+		return
+	}
+	l := o.underLoad()
+	done := &l.onAdvance
+	l.ownTaken = len(l.own)
+	done.ack, l.ownAck = l.ownAck, ownAck{}
+	if writes {
 		done.written, done.write = true, r.writeReport(rd)
 	}
 	done.applied = rd.CommittedEntries
@@ -162,10 +177,16 @@ func (rn *RawNode) takeSync(rd *Ready, d due) {
 // takeAsync turns what is to be saved and applied into messages for the host's threads, with what
 // they are to send when they are done.
 func (rn *RawNode) takeAsync(rd *Ready) {
-	r := rn.raft
-	writes := len(rd.Entries) > 0 || !IsEmptyHardState(rd.HardState) || !IsEmptySnap(rd.Snapshot) || r.out.later.waits()
+	r := &rn.raft
+	writes := len(rd.Entries) > 0 || !IsEmptyHardState(rd.HardState) || !IsEmptySnap(rd.Snapshot) ||
+		r.out.load != nil && r.out.load.later.waits()
 	applies := len(rd.CommittedEntries) > 0
 	rd.Messages = r.takeNow(count(writes) + count(applies))
+	if !writes && !applies {
+		r.out.emitted += int32(len(rd.Messages))
+		return
+	}
+	later := &r.out.underLoad().later
 	if writes {
 		m := pb.Message{Type: pb.MsgStorageAppend, To: LocalAppendThread, From: r.id, Entries: rd.Entries,
 			Term: rd.HardState.Term, Vote: rd.HardState.Vote, Commit: rd.HardState.Commit}
@@ -173,16 +194,16 @@ func (rn *RawNode) takeAsync(rd *Ready) {
 			m.Snapshot = r.log.tail.snapshot
 		}
 		if rn.writesLog(rd) {
-			*r.out.later.next() = r.writeReport(rd).message(r.id)
+			*later.next() = r.writeReport(rd).message(r.id)
 		}
-		m.Responses = r.out.later.take()
+		m.Responses = later.take()
 		rd.Messages = append(rd.Messages, m)
 	}
 	r.out.emitted += int32(len(rd.Messages))
 	if applies {
-		*r.out.later.next() = r.applyReport(rd)
+		*later.next() = r.applyReport(rd)
 		rd.Messages = append(rd.Messages, pb.Message{Type: pb.MsgStorageApply, To: LocalApplyThread,
-			From: r.id, Entries: rd.CommittedEntries, Responses: r.out.later.take()})
+			From: r.id, Entries: rd.CommittedEntries, Responses: later.take()})
 	}
 }
 

@@ -120,7 +120,7 @@ func (r *raft) nextAppend(p *tracker.Peer, always bool, last *piece) bool {
 		assert(entries[0].Index == p.Next, "an append starts where the member's log ends")
 		m.Entries = entries
 		if p.Inflights == nil {
-			r.peers.Window(p)
+			p.Window(r.cfg.MaxInflightMsgs, r.cfg.MaxInflightBytes)
 		}
 	}
 	p.SentEntries(len(entries), last.bytes)

@@ -57,7 +57,7 @@ func (r *raft) awaitSnapshot(id, index uint64) {
 	}
 	w := r.snapshotWait(id)
 	if w == nil {
-		waits := &r.leadership.snapshots
+		waits := &r.leadership.seldomly().snapshots
 		*waits = append(*waits, snapshotWait{id: id, patience: r.cfg.SnapshotTimeout})
 		w = &(*waits)[len(*waits)-1]
 	}
@@ -65,7 +65,10 @@ func (r *raft) awaitSnapshot(id, index uint64) {
 }
 
 func (r *raft) snapshotWait(id uint64) *snapshotWait {
-	waits := r.leadership.snapshots
+	if r.leadership.seldom == nil {
+		return nil
+	}
+	waits := r.leadership.seldom.snapshots
 	for i := range waits {
 		if waits[i].id == id {
 			return &waits[i]
@@ -76,6 +79,9 @@ func (r *raft) snapshotWait(id uint64) *snapshotWait {
 
 // snapshotInProgress gives a snapshot that is still being sent its whole time again.
 func (r *raft) snapshotInProgress(id uint64) {
+	if r.leadership == nil {
+		return
+	}
 	if w := r.snapshotWait(id); w != nil {
 		w.left = w.patience
 	}
@@ -84,8 +90,12 @@ func (r *raft) snapshotInProgress(id uint64) {
 // tickSnapshots gives up the snapshots that nobody answered in time: whoever was to receive or to
 // report them may have crashed.
 func (r *raft) tickSnapshots() {
-	for i := range r.leadership.snapshots {
-		w := &r.leadership.snapshots[i]
+	if r.leadership.seldom == nil {
+		return
+	}
+	waits := r.leadership.seldom.snapshots
+	for i := range waits {
+		w := &waits[i]
 		if w.idle {
 			continue
 		}
@@ -142,13 +152,13 @@ func (r *raft) restore(s *pb.Snapshot) (taken bool, err error) {
 		r.log.commitTo(id.index)
 		return false, nil
 	}
-	peers, err := tracker.RestorePeers(conf, id.index, r.cfg.MaxInflightMsgs, r.cfg.MaxInflightBytes)
+	peers, err := tracker.RestorePeers(conf, id.index)
 	if err != nil {
 		return false, badMessage(&pb.Message{Type: pb.MsgSnap}, "Snapshot.Metadata.ConfState", err, "a valid one")
 	}
-	if r.beforeSnapshot == nil && r.deviates(d17ChangeBeforeSnapshot) {
+	if rare := r.rarely(); rare.beforeSnapshot == nil && r.deviates(d17ChangeBeforeSnapshot) {
 		before := r.peers
-		r.beforeSnapshot = &before
+		rare.beforeSnapshot = &before
 	}
 	r.log.restore(s)
 	r.peers = peers

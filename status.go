@@ -55,8 +55,11 @@ type Status struct {
 }
 
 func (r *raft) basicStatus() BasicStatus {
-	return BasicStatus{ID: r.id, HardState: r.hardState(), SoftState: r.softState(),
-		Applied: r.log.apply.applied, LeadTransferee: r.leadership.transferee}
+	s := BasicStatus{ID: r.id, HardState: r.hardState(), SoftState: r.softState(), Applied: r.log.apply.applied}
+	if l := r.leadership; l != nil {
+		s.LeadTransferee = l.transferee
+	}
+	return s
 }
 
 func (r *raft) status() Status {

@@ -50,14 +50,55 @@ type MemoryStorage struct {
 	sync.Mutex // guards all that follows
 
 	hardState pb.HardState
-	snapshot  pb.Snapshot
 	// edge is the position before entries[0]: of the snapshot, or of what was compacted.
 	edge    entryID
 	entries []pb.Entry
+
+	// The snapshot. One at edge with nothing but voters in it, as most small groups start from, is only
+	// these; any other one is whole. With neither, there is none.
+	voters   []uint64
+	snapshot *pb.Snapshot
 }
 
 // NewMemoryStorage returns an empty MemoryStorage.
 func NewMemoryStorage() *MemoryStorage { return &MemoryStorage{} }
+
+// snap returns the snapshot.
+func (ms *MemoryStorage) snap() pb.Snapshot {
+	switch {
+	case ms.snapshot != nil:
+		return *ms.snapshot
+	case ms.voters != nil:
+		return pb.Snapshot{Metadata: pb.SnapshotMetadata{Index: ms.edge.index, Term: ms.edge.term,
+			ConfState: pb.ConfState{Voters: ms.voters}}}
+	}
+	return pb.Snapshot{}
+}
+
+func (ms *MemoryStorage) snapIndex() uint64 {
+	switch {
+	case ms.snapshot != nil:
+		return ms.snapshot.Metadata.Index
+	case ms.voters != nil:
+		return ms.edge.index
+	}
+	return 0
+}
+
+func (ms *MemoryStorage) setSnap(s pb.Snapshot) {
+	conf := &s.Metadata.ConfState
+	if conf.Voters != nil && s.Data == nil && conf.Learners == nil && conf.VotersOutgoing == nil && conf.LearnersNext == nil &&
+		!conf.AutoLeave && s.Metadata.Index == ms.edge.index && s.Metadata.Term == ms.edge.term {
+		ms.voters, ms.snapshot = conf.Voters, nil
+		return
+	}
+	ms.keepWhole(s)
+}
+
+func (ms *MemoryStorage) keepWhole(s pb.Snapshot) {
+	whole := s // on the heap here, and only if one gets here
+	ms.voters, ms.snapshot = nil, &whole
+}
 
 func (ms *MemoryStorage) last() uint64 { return ms.edge.index + uint64(len(ms.entries)) }
 
@@ -65,7 +106,7 @@ func (ms *MemoryStorage) last() uint64 { return ms.edge.index + uint64(len(ms.en
 func (ms *MemoryStorage) InitialState() (pb.HardState, pb.ConfState, error) {
 	ms.Lock()
 	defer ms.Unlock()
-	return ms.hardState, ms.snapshot.Metadata.ConfState, nil
+	return ms.hardState, ms.snap().Metadata.ConfState, nil
 }
 
 // SetHardState saves st.
@@ -131,7 +172,7 @@ func (ms *MemoryStorage) FirstIndex() (uint64, error) {
 func (ms *MemoryStorage) Snapshot() (pb.Snapshot, error) {
 	ms.Lock()
 	defer ms.Unlock()
-	return ms.snapshot, nil
+	return ms.snap(), nil
 }
 
 // ApplySnapshot replaces everything by snap. It returns ErrSnapOutOfDate unless snap is newer than the
@@ -140,12 +181,12 @@ func (ms *MemoryStorage) ApplySnapshot(snap pb.Snapshot) error {
 	ms.Lock()
 	defer ms.Unlock()
 	meta := snap.Metadata
-	isNew := ms.snapshot.Metadata.Index == 0 && ms.edge.index == 0 && len(ms.entries) == 0
-	if ms.snapshot.Metadata.Index >= meta.Index && !(isNew && meta.Index == 0) {
+	isNew := ms.snapIndex() == 0 && ms.edge.index == 0 && len(ms.entries) == 0
+	if ms.snapIndex() >= meta.Index && !(isNew && meta.Index == 0) {
 		return ErrSnapOutOfDate
 	}
-	ms.snapshot = snap
 	ms.edge = entryID{term: meta.Term, index: meta.Index}
+	ms.setSnap(snap)
 	ms.entries = nil
 	return nil
 }
@@ -156,7 +197,7 @@ func (ms *MemoryStorage) ApplySnapshot(snap pb.Snapshot) error {
 func (ms *MemoryStorage) CreateSnapshot(i uint64, cs *pb.ConfState, data []byte) (pb.Snapshot, error) {
 	ms.Lock()
 	defer ms.Unlock()
-	if i <= ms.snapshot.Metadata.Index {
+	if i <= ms.snapIndex() {
 		return pb.Snapshot{}, ErrSnapOutOfDate
 	}
 	if i > ms.last() {
@@ -166,12 +207,14 @@ func (ms *MemoryStorage) CreateSnapshot(i uint64, cs *pb.ConfState, data []byte)
 	if err != nil {
 		return pb.Snapshot{}, err
 	}
-	ms.snapshot.Metadata.Index, ms.snapshot.Metadata.Term = i, term
+	snap := ms.snap()
+	snap.Metadata.Index, snap.Metadata.Term = i, term
 	if cs != nil {
-		ms.snapshot.Metadata.ConfState = *cs
+		snap.Metadata.ConfState = *cs
 	}
-	ms.snapshot.Data = data
-	return ms.snapshot, nil
+	snap.Data = data
+	ms.setSnap(snap)
+	return snap, nil
 }
 
 // Compact drops the entries up to compactIndex, which must be applied. It returns ErrCompacted if they
@@ -185,6 +228,9 @@ func (ms *MemoryStorage) Compact(compactIndex uint64) error {
 	if compactIndex > ms.last() {
 		panic(fmt.Sprintf("raft: MemoryStorage.Compact: compactIndex is %d; allowed: up to %d",
 			compactIndex, ms.last()))
+	}
+	if ms.voters != nil {
+		ms.keepWhole(ms.snap())
 	}
 	n := compactIndex - ms.edge.index
 	ms.edge = entryID{term: ms.entries[n-1].Term, index: compactIndex}

@@ -33,7 +33,7 @@ func (r *raft) onTransfer(m *pb.Message) error {
 }
 
 func (r *raft) sendTimeoutNow(to uint64) {
-	r.leadership.leaseEnded = true
+	r.leadership.seldomly().leaseEnded = true
 	r.send(pb.Message{To: to, Type: pb.MsgTimeoutNow})
 }
 
@@ -51,7 +51,7 @@ type handover struct {
 }
 
 func (r *raft) startHandingOver() {
-	r.leadership.handover = handover{index: r.log.committed}
+	r.leadership.seldomly().handover = handover{index: r.log.committed}
 	r.replicateToAll()
 	r.goOnHandingOver()
 }
@@ -59,7 +59,10 @@ func (r *raft) startHandingOver() {
 // goOnHandingOver takes the next step if it is due. A heartbeat carries the commit index as far as the
 // member's log is known to reach, and its answer the read number, which so shows who was told.
 func (r *raft) goOnHandingOver() {
-	h := &r.leadership.handover
+	if r.leadership.seldom == nil {
+		return
+	}
+	h := &r.leadership.seldom.handover
 	switch {
 	case h.index == 0:
 	case h.read == 0:
@@ -85,7 +88,7 @@ func (r *raft) goOnHandingOver() {
 }
 
 func (r *raft) quorumWasTold() bool {
-	h := &r.leadership.handover
+	h := &r.leadership.seldom.handover
 	return r.peers.Quorum(func(p *tracker.Peer) uint64 {
 		if p.ReadAck >= h.read && slices.Contains(h.told, p.ID) {
 			return 1

@@ -66,7 +66,7 @@ func (c Changer) change(
 	}
 	members := after.All()
 	for i := range members {
-		after.Window(&members[i])
+		members[i].Window(c.Tracker.MaxInflight, c.Tracker.MaxInflightBytes)
 	}
 	return after.Config(), after.ProgressMap(), nil
 }

@@ -16,10 +16,10 @@ var (
 // copied, windows are shared. It returns an error if the maps contradict each other: a member
 // without progress, a voter that is also a learner, a set that must be nil and is not.
 func (t *ProgressTracker) Peers() (Peers, error) {
-	ps := MakePeers(t.MaxInflight, t.MaxInflightBytes)
+	var ps Peers
 	ps.slots = make([]Peer, 0, len(t.Progress))
 	t.Visit(func(id uint64, pr *Progress) {
-		ps.slots = append(ps.slots, Peer{ID: id, Progress: *pr})
+		ps.slots = append(ps.slots, Peer{Member: Member{ID: id}, Progress: *pr})
 	})
 	for _, part := range []struct {
 		role    Role
@@ -34,7 +34,7 @@ func (t *ProgressTracker) Peers() (Peers, error) {
 			return Peers{}, err
 		}
 	}
-	ps.incoming, ps.outgoing = len(t.Voters[0]), len(t.Voters[1])
+	ps.incoming, ps.outgoing = int32(len(t.Voters[0])), int32(len(t.Voters[1]))
 	ps.autoLeave = t.AutoLeave && ps.Joint()
 	for i := range ps.slots {
 		if p := &ps.slots[i]; p.Role.Voter() && !p.Role.LearnerNext() {

@@ -52,8 +52,9 @@ func (ps *Peers) quorumIn(room []uint64, known func(*Peer) uint64) uint64 {
 // collect puts what is known of the voters of one half into room.
 func (ps *Peers) collect(room []uint64, half Role, known func(*Peer) uint64) []uint64 {
 	n := 0
-	for i := range ps.slots {
-		if p := &ps.slots[i]; p.Role&half != 0 {
+	slots := ps.All()
+	for i := range slots {
+		if p := &slots[i]; p.Role&half != 0 {
 			room[n] = known(p)
 			n++
 		}
@@ -63,11 +64,12 @@ func (ps *Peers) collect(room []uint64, half Role, known func(*Peer) uint64) []u
 
 // CommittedAbove reports whether Match has reached index on a quorum. It is cheaper than Committed.
 func (ps *Peers) CommittedAbove(index uint64) bool {
-	return ps.reached(index, Incoming, ps.incoming) &&
-		(ps.outgoing == 0 || ps.reached(index, Outgoing, ps.outgoing))
+	ps.All()
+	return ps.reached(index, Incoming, int(ps.incoming)) &&
+		(ps.outgoing == 0 || ps.reached(index, Outgoing, int(ps.outgoing)))
 }
 
-// reached reports whether Match has reached index on a majority of the voters of one half.
+// reached, for slots that are there, reports whether Match has reached index on a majority of the voters of one half.
 func (ps *Peers) reached(index uint64, half Role, voters int) bool {
 	missing := voters/2 + 1
 	if voters == 0 {
@@ -84,8 +86,9 @@ func (ps *Peers) reached(index uint64, half Role, voters int) bool {
 // QuorumActive reports whether a quorum of the voters was heard of recently. Thesis 6.2.
 func (ps *Peers) QuorumActive() bool {
 	var yes tally
-	for i := range ps.slots {
-		if p := &ps.slots[i]; p.RecentActive {
+	slots := ps.All()
+	for i := range slots {
+		if p := &slots[i]; p.RecentActive {
 			yes.add(p.Role)
 		}
 	}
@@ -95,20 +98,22 @@ func (ps *Peers) QuorumActive() bool {
 // RecordBallot notes a member's answer to a candidate. The first answer counts; an unknown
 // member's does not.
 func (ps *Peers) RecordBallot(id uint64, granted bool) {
-	p := ps.Get(id)
-	if p == nil || p.Ballot != NoBallot {
+	i, found := ps.find(id)
+	if !found {
 		return
 	}
-	p.Ballot = Refused
-	if granted {
-		p.Ballot = Granted
+	if m := ps.member(i); m.Ballot == NoBallot {
+		m.Ballot = Refused
+		if granted {
+			m.Ballot = Granted
+		}
 	}
 }
 
 // ResetBallots forgets all answers.
 func (ps *Peers) ResetBallots() {
-	for i := range ps.slots {
-		ps.slots[i].Ballot = NoBallot
+	for i := 0; i < ps.Len(); i++ {
+		ps.member(i).Ballot = NoBallot
 	}
 }
 
@@ -116,8 +121,8 @@ func (ps *Peers) ResetBallots() {
 // of it.
 func (ps *Peers) Tally() (granted, refused int, result quorum.VoteResult) {
 	var yes, no tally
-	for i := range ps.slots {
-		switch p := &ps.slots[i]; {
+	for i := 0; i < ps.Len(); i++ {
+		switch p := ps.member(i); {
 		case !p.Role.Voter() || p.Ballot == NoBallot:
 		case p.Ballot == Granted:
 			granted++
@@ -140,7 +145,7 @@ func (t *tally) add(r Role) {
 
 func (ps *Peers) result(yes, no tally) quorum.VoteResult {
 	return quorum.Both(
-		quorum.MajorityVote(yes.incoming, no.incoming, ps.incoming),
-		quorum.MajorityVote(yes.outgoing, no.outgoing, ps.outgoing),
+		quorum.MajorityVote(yes.incoming, no.incoming, int(ps.incoming)),
+		quorum.MajorityVote(yes.outgoing, no.outgoing, int(ps.outgoing)),
 	)
 }

@@ -17,7 +17,7 @@ func group(tb testing.TB, n int, stride uint64) tracker.Peers {
 	for id := uint64(1); id <= uint64(n); id++ {
 		cs.Voters = append(cs.Voters, id*stride)
 	}
-	ps, err := tracker.RestorePeers(cs, 0, 256, 0)
+	ps, err := tracker.RestorePeers(cs, 0)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 // random knowledge of each member.
 func randomPeers(t *testing.T, rng *rand.Rand, size int) tracker.Peers {
 	t.Helper()
-	ps, err := tracker.RestorePeers(randomConfState(rng, size), 0, 4, 0)
+	ps, err := tracker.RestorePeers(randomConfState(rng, size), 0)
 	require.NoError(t, err)
 	for i := range ps.All() {
 		p := &ps.All()[i]
@@ -134,7 +134,7 @@ func TestALearnersWordCountsForNothing(t *testing.T) {
 
 // Without voters nothing holds back, as in v3.6.
 func TestNoVotersAgreeOnEverything(t *testing.T) {
-	ps := tracker.MakePeers(1, 0)
+	var ps tracker.Peers
 	require.Equal(t, uint64(math.MaxUint64), ps.Committed())
 	require.True(t, ps.CommittedAbove(9))
 	require.True(t, ps.QuorumActive())

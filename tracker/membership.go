@@ -95,12 +95,12 @@ func (ps *Peers) LeaveJoint() (Peers, error) {
 
 // edit returns a copy of ps to work on, if ps is sound.
 func (ps *Peers) edit() (Peers, error) {
-	if err := ps.check(); err != nil {
-		return Peers{}, err
-	}
 	next := *ps
-	next.slots = append(make([]Peer, 0, len(ps.slots)+1), ps.slots...)
-	return next, nil
+	next.slots, next.resting = make([]Peer, ps.Len(), ps.Len()+1), nil
+	for i := range next.slots {
+		next.slots[i] = ps.Peer(i)
+	}
+	return next.checked()
 }
 
 func (ps Peers) checked() (Peers, error) {
@@ -174,7 +174,7 @@ func (ps *Peers) ensure(id, lastIndex uint64) *Peer {
 		// A new member counts as active: it had no chance yet to be heard of, and must not make
 		// the leader step down. The first probe is at lastIndex, and moves back from there.
 		ps.slots[at] = Peer{
-			ID:       id,
+			Member:   Member{ID: id},
 			Progress: Progress{Next: max(lastIndex, 1), RecentActive: true},
 		}
 	}
@@ -183,7 +183,7 @@ func (ps *Peers) ensure(id, lastIndex uint64) *Peer {
 
 // moveIncoming gives p a role and keeps count of the incoming half.
 func (ps *Peers) moveIncoming(p *Peer, role Role) {
-	ps.incoming += int(role&Incoming) - int(p.Role&Incoming)
+	ps.incoming += int32(role&Incoming) - int32(p.Role&Incoming)
 	p.assign(role)
 }
 
@@ -195,15 +195,12 @@ func (p *Peer) assign(role Role) {
 // votersChanged returns how many members vote in the incoming half of only one of the two.
 func (ps *Peers) votersChanged(next *Peers) int {
 	both := 0
-	for i := range ps.slots {
-		if !ps.slots[i].Role.Incoming() {
-			continue
-		}
-		if p := next.Get(ps.slots[i].ID); p != nil && p.Role.Incoming() {
+	for i := 0; i < ps.Len(); i++ {
+		if m := ps.member(i); m.Role.Incoming() && next.Role(m.ID).Incoming() {
 			both++
 		}
 	}
-	return ps.incoming + next.incoming - 2*both
+	return int(ps.incoming+next.incoming) - 2*both
 }
 
 // check returns an error that names the member whose role contradicts itself or its progress.

@@ -89,7 +89,7 @@ func TestANewMemberStartsAsAnActiveProbeAtTheEndOfTheLog(t *testing.T) {
 func TestMembersKeepWhatIsKnownOfThem(t *testing.T) {
 	ps := restored(t, pb.ConfState{Voters: []uint64{1, 2, 3}})
 	p := ps.Get(2)
-	ps.Window(p)
+	p.Window(4, 0)
 	p.BecomeReplicate()
 	p.MaybeUpdate(9)
 	p.ReadAck, p.TickAck, p.Floor = 3, 4, 5
@@ -151,7 +151,7 @@ func TestLearnersToBeCanBeChangedOnceMoreOnTheWay(t *testing.T) {
 }
 
 func TestJointConfigurationsNeedVoters(t *testing.T) {
-	empty := tracker.MakePeers(1, 0)
+	var empty tracker.Peers
 	_, err := empty.EnterJoint(0, false, voter(1))
 	require.EqualError(t, err, "can't make a zero-voter config joint")
 	ps := restored(t, pb.ConfState{Voters: []uint64{1}})
@@ -241,7 +241,7 @@ func TestContradictoryConfStates(t *testing.T) {
 		{pb.ConfState{VotersOutgoing: []uint64{1, 2}}, "", "removed all voters"},
 		{pb.ConfState{Voters: []uint64{1}, VotersOutgoing: []uint64{0}}, "", "removed all voters"},
 	} {
-		ps, err := tracker.RestorePeers(c.cs, 3, 4, 0)
+		ps, err := tracker.RestorePeers(c.cs, 3)
 		if c.err != "" {
 			require.EqualError(t, err, c.err, "%v", c.cs)
 			continue

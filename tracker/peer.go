@@ -44,18 +44,26 @@ const (
 	Refused
 )
 
-// Peer is the one slot that holds all that is known of a member: its part in the configuration,
-// its vote, what it acknowledged, and the progress of its log. A new term starts it anew with
-// [Peers.Reset].
-type Peer struct {
+// Member is what everybody knows of a member: its name, its part in the configuration, and its vote.
+type Member struct {
 	// ID and Role are the member's name and part; only the functions of this package set them.
 	ID   uint64
 	Role Role
 	// Ballot is its answer in the election that is under way.
 	Ballot Ballot
+
+	self bool // it is the one that keeps this
+
 	// Queued is 1 + the position of its last mark in the outgoing queue, 0 for none. Package raft
 	// owns it.
 	Queued uint32
+}
+
+// Peer is the one slot that holds all that is known of a member: its part in the configuration,
+// its vote, what it acknowledged, and the progress of its log. A new term starts it anew with
+// [Peers.Reset].
+type Peer struct {
+	Member
 
 	// Progress is the progress of its log. IsLearner is kept in step with Role.
 	Progress
@@ -67,4 +75,12 @@ type Peer struct {
 	// Floor is an index up to which acknowledgements may come from an earlier member of the same
 	// ID, and prove nothing of this one's log.
 	Floor uint64
+}
+
+// Window gives p an empty window if it has none. It takes maxInflight appends and maxBytes bytes; a
+// maxBytes of zero sets no limit to the bytes.
+func (p *Peer) Window(maxInflight int, maxBytes uint64) {
+	if p.Inflights == nil {
+		p.Inflights = NewInflights(maxInflight, maxBytes)
+	}
 }

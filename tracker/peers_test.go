@@ -13,7 +13,7 @@ import (
 
 func restored(t *testing.T, cs pb.ConfState) tracker.Peers {
 	t.Helper()
-	ps, err := tracker.RestorePeers(cs, 10, 4, 0)
+	ps, err := tracker.RestorePeers(cs, 10)
 	require.NoError(t, err)
 	return ps
 }
@@ -32,7 +32,7 @@ func TestMembersAreFoundByID(t *testing.T) {
 			}
 		}
 	}
-	empty := tracker.MakePeers(1, 0)
+	var empty tracker.Peers
 	require.Nil(t, empty.Get(1))
 	require.False(t, empty.IsVoter(1))
 }
@@ -81,12 +81,12 @@ func TestResetForgetsEverythingButTheParts(t *testing.T) {
 		p.BecomeReplicate()
 		p.MaybeUpdate(9)
 		p.SentCommit(8)
-		ps.Window(p)
+		p.Window(4, 0)
 		p.SentEntries(1, 1)
 	}
 	ps.Reset(2, 20)
 	for _, p := range ps.All() {
-		want := tracker.Peer{ID: p.ID, Role: p.Role}
+		want := tracker.Peer{Member: tracker.Member{ID: p.ID, Role: p.Role}}
 		want.Next, want.IsLearner = 21, p.ID == 3
 		if p.ID == 2 {
 			want.Match = 20
@@ -97,16 +97,16 @@ func TestResetForgetsEverythingButTheParts(t *testing.T) {
 }
 
 func TestWindowsAreMadeWhenNeededAndKept(t *testing.T) {
-	ps := tracker.MakePeers(2, 100)
+	var ps tracker.Peers
 	ps, err := ps.Simple(5, pb.ConfChangeSingle{NodeID: 1})
 	require.NoError(t, err)
 	p := ps.Get(1)
 	require.Nil(t, p.Inflights)
-	ps.Window(p)
+	p.Window(2, 100)
 	window := p.Inflights
 	p.BecomeReplicate()
 	p.SentEntries(1, 50)
-	ps.Window(p)
+	p.Window(2, 100)
 	require.Same(t, window, p.Inflights)
 	require.False(t, p.IsPaused())
 	p.SentEntries(1, 50)
@@ -123,7 +123,7 @@ func TestConfStateRoundTrips(t *testing.T) {
 }
 
 func TestListsWithoutMembersAreNil(t *testing.T) {
-	ps := tracker.MakePeers(1, 0)
+	var ps tracker.Peers
 	require.Equal(t, pb.ConfState{}, ps.ConfState())
 	cfg := ps.Config()
 	require.NotNil(t, cfg.Voters[0])

@@ -7,10 +7,9 @@ import (
 )
 
 // RestorePeers returns the configuration that a ConfState describes. Each member is new: nothing
-// is known of its log, and it is taken to miss what follows lastIndex. The limits are those of
-// [MakePeers].
-func RestorePeers(cs pb.ConfState, lastIndex uint64, maxInflight int, maxBytes uint64) (Peers, error) {
-	ps := MakePeers(maxInflight, maxBytes)
+// is known of its log, and it is taken to miss what follows lastIndex.
+func RestorePeers(cs pb.ConfState, lastIndex uint64) (Peers, error) {
+	var ps Peers
 	return ps.Restore(cs, lastIndex)
 }
 

@@ -71,7 +71,7 @@ type ProgressTracker struct {
 	MaxInflightBytes uint64
 }
 
-// MakeProgressTracker returns a tracker without members, with limits for windows as in [MakePeers].
+// MakeProgressTracker returns a tracker without members, with limits for windows as in [NewInflights].
 func MakeProgressTracker(maxInflight int, maxBytes uint64) ProgressTracker {
 	return ProgressTracker{
 		Config:           Config{Voters: quorum.JointConfig{quorum.MajorityConfig{}}},
