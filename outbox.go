@@ -155,6 +155,10 @@ func (o *outbox) mark(p *tracker.Peer, sort markSort) *mark {
 			return m
 		}
 	}
+	return o.newMark(p, sort)
+}
+
+func (o *outbox) newMark(p *tracker.Peer, sort markSort) *mark {
 	if o.marks == nil {
 		o.marks = make([]mark, 0, 2)
 	}
