@@ -84,6 +84,7 @@ func (r *raft) changed(peers *tracker.Peers, cc pb.ConfChangeV2) (tracker.Peers,
 
 // leadUnder is what a leader does about a new configuration.
 func (r *raft) leadUnder(conf pb.ConfState) {
+	r.leadership.next = 0
 	if self := r.peers.Get(r.id); self == nil || self.IsLearner {
 		// Thesis 4.2.2: without the option it leads on, not counting itself, until somebody else does.
 		switch {

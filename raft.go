@@ -57,6 +57,8 @@ type leadership struct {
 	uncommitted uint64 // payload in bytes of what was appended and is not applied
 	reads       pendingReads
 	ticks       uint64  // of this leadership, from ElectionTick on; see leaseHolds
+	next        uint64  // ahead counts who has entry next, the first that is not committed; 0: not counted
+	ahead       int     // voters
 	seldom      *seldom // nil if there is nothing in it
 }
 

@@ -180,6 +180,7 @@ func (r *raft) onAppendAck(p *tracker.Peer, index uint64) {
 		}
 		p.Floor = 0 // certainly the new member's own
 	}
+	before := p.Match
 	// An acknowledgement of what is known already still ends a probe.
 	if !p.MaybeUpdate(index) && !(p.Match == index && p.State == tracker.StateProbe) {
 		return
@@ -194,7 +195,7 @@ func (r *raft) onAppendAck(p *tracker.Peer, index uint64) {
 		p.Inflights.FreeLE(index)
 	}
 	switch {
-	case p.Match > r.log.committed && r.advanceCommit(p.Match):
+	case r.advanceCommit(p, before):
 		r.releaseReads()
 		r.replicateToAll()
 	case p.ID != r.id && p.CanBumpCommit(r.log.committed):
@@ -210,16 +211,31 @@ func (r *raft) onAppendAck(p *tracker.Peer, index uint64) {
 	}
 }
 
-// advanceCommit commits what a quorum has, now that a member has all up to match, and reports whether
-// that is news.
-func (r *raft) advanceCommit(match uint64) bool {
+// advanceCommit commits what a quorum has, now that p has more than what it had before, and reports
+// whether that is news. It counts who has more than what is committed, and goes on counting from there, so
+// that in a large group each acknowledgement does not look at everybody.
+func (r *raft) advanceCommit(p *tracker.Peer, before uint64) bool {
+	l := r.leadership
+	next := r.log.committed + 1
 	switch {
-	case r.peers.CommittedAbove(match):
-		return r.commitOwn(match)
-	case r.peers.CommittedAbove(r.log.committed + 1):
-		return r.commitOwn(r.peers.Committed())
+	case l.next == 0 || r.peers.Joint():
+		// Not counted for this configuration: a quorum may have more, whatever p has.
+		l.next, l.ahead = next, r.peers.VotersAt(next)
+		return r.peers.CommittedAbove(next) && r.commitOwn(r.peers.Committed())
+	case p.Match < next:
+		return false
+	case l.next != next:
+		l.next, l.ahead = next, r.peers.VotersAt(next)
+	case before < next && p.Role.Incoming():
+		l.ahead++
 	}
-	return false
+	switch voters, _ := r.peers.Voters(); {
+	case l.ahead <= voters/2:
+		return false
+	case r.peers.CommittedAbove(p.Match):
+		return r.commitOwn(p.Match)
+	}
+	return r.commitOwn(r.peers.Committed())
 }
 
 // commitOwn commits up to i, which a quorum has, if i is of this term. Thesis 3.6.2: only entries of our

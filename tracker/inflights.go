@@ -88,6 +88,14 @@ func (in *Inflights) Count() int {
 	return in.count
 }
 
+// Bytes returns how many bytes the appends in the window have.
+func (in *Inflights) Bytes() uint64 {
+	if in == nil {
+		return 0
+	}
+	return in.bytes
+}
+
 // clear empties the window and keeps its memory.
 func (in *Inflights) clear() {
 	if in != nil {

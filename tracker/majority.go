@@ -83,6 +83,18 @@ func (ps *Peers) reached(index uint64, half Role, voters int) bool {
 	return missing == 0
 }
 
+// VotersAt returns how many voters, of the incoming half, have index: their Match has reached it.
+func (ps *Peers) VotersAt(index uint64) int {
+	n := 0
+	slots := ps.All()
+	for i := range slots {
+		if p := &slots[i]; p.Match >= index && p.Role&Incoming != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // QuorumActive reports whether a quorum of the voters was heard of recently. Thesis 6.2.
 func (ps *Peers) QuorumActive() bool {
 	var yes tally
