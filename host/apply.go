@@ -13,7 +13,6 @@ type applies struct {
 	applied uint64
 	term    uint64 // of the entry at applied
 	bytes   uint64 // of all that was applied in this life
-	running bool
 }
 
 // applyStep is a part of a MsgStorageApply: a configuration change comes first in its step, since package

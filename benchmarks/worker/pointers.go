@@ -7,7 +7,6 @@ import "google.golang.org/protobuf/proto"
 func msgTo(m *message) uint64          { return (*m).GetTo() }
 func entryData(e *entry) []byte        { return (*e).GetData() }
 func entryIndex(e *entry) uint64       { return (*e).GetIndex() }
-func entryTerm(e *entry) uint64        { return (*e).GetTerm() }
 func normalEntry(e *entry) bool        { return (*e).GetType() == 0 && len((*e).GetData()) > 0 }
 func snapshotIndex(s *snapshot) uint64 { return (*s).GetMetadata().GetIndex() }
 func newHardState(term, commit uint64) hardState {

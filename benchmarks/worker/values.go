@@ -5,7 +5,6 @@ package main
 func msgTo(m *message) uint64          { return m.To }
 func entryData(e *entry) []byte        { return e.Data }
 func entryIndex(e *entry) uint64       { return e.Index }
-func entryTerm(e *entry) uint64        { return e.Term }
 func normalEntry(e *entry) bool        { return e.Type == 0 && len(e.Data) > 0 }
 func snapshotIndex(s *snapshot) uint64 { return s.Metadata.Index }
 func newHardState(term, commit uint64) hardState {

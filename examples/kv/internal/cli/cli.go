@@ -77,12 +77,12 @@ type call struct {
 
 // options are the flags that only some commands have.
 type options struct {
-	stale, values, once, list, force      bool
-	revision, lease, id                   uint64
-	limit, count, members                 int
-	prefix, file, data, cluster, boot, to string
-	hosts, who                            string
-	ttl, wait, validity                   time.Duration
+	stale, values, once, list, force  bool
+	revision, lease, id               uint64
+	limit, count, members             int
+	prefix, file, data, cluster, boot string
+	hosts, who                        string
+	ttl, wait, validity               time.Duration
 }
 
 func commands() []command {

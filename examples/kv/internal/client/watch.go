@@ -30,9 +30,6 @@ type WatchOptions struct {
 	From uint64
 }
 
-// errWatchEnded says that a stream ended without a reason that concerns the watch.
-var errWatchEnded = errors.New("the stream ended")
-
 // Watch calls visit with each event until visit returns an error, which it returns, or ctx ends. When a
 // member goes away it goes on at another one, without a gap: events of a revision that was only partly
 // received come again.
@@ -79,9 +76,6 @@ func (c *Client) watchOnce(ctx context.Context, o *WatchOptions, visit func(Even
 	}
 	defer body.Close()
 	err = eachEvent(body, func(kind, id, data string) error { return o.take(kind, id, data, visit) })
-	if err == nil && ctx.Err() == nil {
-		err = &retry{err: errWatchEnded}
-	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
