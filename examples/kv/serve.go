@@ -30,6 +30,7 @@ import (
 // serveOptions are the flags of kv serve.
 type serveOptions struct {
 	store     store.Options
+	limits    member.Limits
 	listen    string
 	advertise string
 	http      string
@@ -61,10 +62,10 @@ func serveCommand(ctx context.Context, args []string) error {
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Second, "deadline of a client's request")
 	flags.Int64Var(&o.maxBody, "max-body", 1<<20, "largest body of a request in `bytes`")
 	flags.DurationVar(&o.tick, "tick", 100*time.Millisecond, "heartbeat interval; elections take 10 to 20")
-	flags.Uint64Var(&o.store.SnapshotEntries, "snapshot-entries", 10_000, "`entries` from one snapshot to the next")
-	flags.IntVar(&o.store.SnapshotBytes, "snapshot-bytes", 64<<20, "`bytes` of log from one snapshot to the next")
-	flags.Uint64Var(&o.store.KeepEntries, "keep-entries", 5_000, "`entries` that stay in the log behind a snapshot")
-	flags.IntVar(&o.store.KeepBytes, "keep-bytes", 32<<20, "`bytes` of log that stay behind a snapshot")
+	flags.Uint64Var(&o.limits.SnapshotEntries, "snapshot-entries", 10_000, "`entries` from one snapshot to the next")
+	flags.IntVar(&o.limits.SnapshotBytes, "snapshot-bytes", 64<<20, "`bytes` of log from one snapshot to the next")
+	flags.Uint64Var(&o.limits.KeepEntries, "keep-entries", 5_000, "`entries` that stay in the log behind a snapshot")
+	flags.IntVar(&o.limits.KeepBytes, "keep-bytes", 32<<20, "`bytes` of log that stay behind a snapshot")
 	flags.BoolVar(&o.verbose, "v", false, "log more")
 	flags.BoolVar(&o.withStdin, "exit-with-stdin", false, "stop when standard input ends, for a parent process")
 	if err := parse(flags, args); err != nil {
@@ -190,6 +191,7 @@ func newService(
 	meters := metrics.New(strconv.FormatUint(o.store.MemberID, 10))
 	m, err := member.New(member.Config{
 		ID: o.store.MemberID, Store: st, Metrics: meters, Logger: log, Bootstrap: bootstrap, Tick: o.tick,
+		Limits: o.limits,
 	})
 	if err != nil {
 		return nil, err
@@ -204,7 +206,7 @@ func newService(
 	stopping := make(chan struct{})
 	clients := &http.Server{
 		Handler: web.Handler(api.New(api.Config{
-			Member: m, Store: st, Metrics: meters, Timeout: o.timeout, MaxBody: o.maxBody,
+			Member: m, Store: st, Metrics: meters, Timeout: o.timeout, MaxBody: o.maxBody, Stopping: stopping,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,

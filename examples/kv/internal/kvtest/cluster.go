@@ -36,6 +36,7 @@ type Cluster struct {
 	t         testing.TB
 	dir       string
 	options   store.Options
+	limits    member.Limits
 	bootstrap map[uint64]string
 	Members   map[uint64]*Member
 }
@@ -61,10 +62,17 @@ type Member struct {
 // New starts a cluster of n voters, whose stores get options. The test's end stops it.
 func New(t testing.TB, n int, options store.Options) *Cluster {
 	t.Helper()
+	return NewLimited(t, n, options, member.Limits{})
+}
+
+// NewLimited is New with limits for the log.
+func NewLimited(t testing.TB, n int, options store.Options, limits member.Limits) *Cluster {
+	t.Helper()
 	c := &Cluster{
 		t:         t,
 		dir:       t.TempDir(),
 		options:   options,
+		limits:    limits,
 		bootstrap: map[uint64]string{},
 		Members:   map[uint64]*Member{},
 	}
@@ -111,7 +119,7 @@ func (c *Cluster) Start(id uint64) *Member {
 	}
 	m.Member, err = member.New(member.Config{
 		ID: id, Store: m.Store, Metrics: meters, Logger: slog.New(slog.DiscardHandler),
-		Bootstrap: bootstrap, Tick: tick,
+		Bootstrap: bootstrap, Tick: tick, Limits: c.limits,
 	})
 	require.NoError(c.t, err)
 	m.peers = transport.New(transport.Config{

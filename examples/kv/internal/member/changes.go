@@ -2,14 +2,15 @@ package member
 
 import (
 	"context"
-	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"quorate.example/raft"
-	"quorate.example/raft/examples/kv/internal/store"
-	pb "quorate.example/raft/raftpb"
+	"quorate.example/raft/host"
 )
 
 // ChangeError says why a change of membership, or of the leader, does not fit.
@@ -26,9 +27,12 @@ func refuse(format string, args ...any) error {
 	return &ChangeError{Reason: fmt.Sprintf(format, args...)}
 }
 
+// plain is an error of host's in this program's words.
+func plain(err error) string { return strings.ReplaceAll(err.Error(), "host: ", "") }
+
 // AddLearner adds a member that receives everything and has no vote yet.
 func (m *Member) AddLearner(ctx context.Context, id uint64, address string) error {
-	return m.change(ctx, pb.ConfChangeAddLearnerNode, id, address, func(members []Info) error {
+	return m.change(ctx, order{Kind: addLearner, ID: id, Address: address}, func(members []Info) error {
 		for _, x := range members {
 			if x.ID == id {
 				return refuse("member %d exists already", id)
@@ -41,9 +45,9 @@ func (m *Member) AddLearner(ctx context.Context, id uint64, address string) erro
 	})
 }
 
-// Promote gives a learner its vote.
+// Promote gives a learner its vote, when it has caught up.
 func (m *Member) Promote(ctx context.Context, id uint64) error {
-	return m.change(ctx, pb.ConfChangeAddNode, id, "", func(members []Info) error {
+	return m.change(ctx, order{Kind: promote, ID: id}, func(members []Info) error {
 		x, err := find(members, id)
 		if err == nil && x.Role != RoleLearner {
 			err = refuse("member %d is a voter already", id)
@@ -54,7 +58,7 @@ func (m *Member) Promote(ctx context.Context, id uint64) error {
 
 // Remove removes a member, which may be the leader, but not the last voter.
 func (m *Member) Remove(ctx context.Context, id uint64) error {
-	return m.change(ctx, pb.ConfChangeRemoveNode, id, "", func(members []Info) error {
+	return m.change(ctx, order{Kind: remove, ID: id}, func(members []Info) error {
 		x, err := find(members, id)
 		if err != nil {
 			return err
@@ -66,25 +70,6 @@ func (m *Member) Remove(ctx context.Context, id uint64) error {
 		}
 		return nil
 	})
-}
-
-// change proposes a change after looking, at a state that is up to date, whether it fits.
-func (m *Member) change(
-	ctx context.Context, typ pb.ConfChangeType, id uint64, address string, check func([]Info) error,
-) error {
-	if err := m.Barrier(ctx); err != nil {
-		return err
-	}
-	members, err := m.Members(ctx)
-	if err != nil {
-		return err
-	}
-	if err := check(members); err != nil {
-		return err
-	}
-	cc := pb.ConfChange{Type: typ, NodeID: id, Context: []byte(address)}
-	_, err = m.propose(ctx, &proposal{change: &cc})
-	return err
 }
 
 // Transfer makes another voter the leader, and returns when this member sees it lead.
@@ -100,142 +85,141 @@ func (m *Member) Transfer(ctx context.Context, id uint64) error {
 	if x.Role != RoleVoter {
 		return refuse("member %d is a learner and cannot lead", id)
 	}
-	watcher := &leaderWatcher{id: id, done: make(chan struct{}), ctx: ctx}
-	if err := m.post(ctx, func() { m.watch(watcher) }); err != nil {
+	asked := false
+	err = m.persist(ctx, func(ctx context.Context) error {
+		err := m.replica.TransferLeadership(ctx, id)
+		asked = asked || !errors.Is(err, host.ErrDropped)
 		return err
-	}
-	select {
-	case <-watcher.done:
-		return nil
-	case <-ctx.Done():
-		return ErrUnknown
-	case <-m.stopped:
-		return ErrStopped
-	}
-}
-
-// leaderWatcher waits until a certain member leads.
-type leaderWatcher struct {
-	id   uint64
-	ctx  context.Context
-	done chan struct{}
-	age  int // ticks
-}
-
-func (m *Member) watch(w *leaderWatcher) {
-	m.watchers = append(m.watchers, w)
-	if m.leader != w.id {
-		m.node.TransferLeader(w.id)
-	}
-	m.notifyWatchers()
-}
-
-// notifyWatchers tells those whose member leads, and drops those who are gone.
-func (m *Member) notifyWatchers() {
-	m.watchers = slices.DeleteFunc(m.watchers, func(w *leaderWatcher) bool {
-		if w.id == m.leader {
-			close(w.done)
-			return true
-		}
-		return w.ctx.Err() != nil
 	})
-}
-
-// tickWatchers asks again from time to time: Raft gives up a transfer after an election timeout, for
-// instance because its target did not know yet that it had been promoted.
-func (m *Member) tickWatchers() {
-	m.notifyWatchers()
-	for _, w := range m.watchers {
-		if w.age++; w.age%m.cfg.ElectionTicks == 0 && m.leader != raft.None {
-			m.node.TransferLeader(w.id)
-		}
-	}
-}
-
-// changeContext travels in a configuration change: who waits for it, and the new member's address.
-type changeContext struct {
-	id      store.RequestID
-	address string
-}
-
-func (c changeContext) encode() []byte {
-	out := binary.BigEndian.AppendUint64(nil, c.id.Origin)
-	out = binary.BigEndian.AppendUint64(out, c.id.Seq)
-	return append(out, c.address...)
-}
-
-func decodeChangeContext(data []byte) (c changeContext) {
-	if len(data) >= 16 {
-		c.id.Origin = binary.BigEndian.Uint64(data)
-		c.id.Seq = binary.BigEndian.Uint64(data[8:])
-		c.address = string(data[16:])
-	}
-	return c
-}
-
-// proposeChange hands over a change. Raft allows one at a time; the next has to wait until this
-// one is applied.
-func (m *Member) proposeChange(id store.RequestID, cc pb.ConfChange) error {
-	cc.ID = id.Seq
-	cc.Context = changeContext{id: id, address: string(cc.Context)}.encode()
-	err := m.node.ProposeConfChange(cc)
-	if err != nil && !errors.Is(err, raft.ErrProposalDropped) {
-		return refuse("%v", err)
+	if asked && errors.Is(err, ErrNoLeader) {
+		return ErrUnknown
 	}
 	return err
 }
 
-// applyChange carries out a committed change, in Raft and in the state, and returns the outcome for
-// whoever proposed it.
-func (m *Member) applyChange(a *store.Applier, e pb.Entry) (outcome, error) {
-	if e.Type == pb.EntryConfChangeV2 {
-		var cc pb.ConfChangeV2
-		if err := cc.Unmarshal(e.Data); err != nil {
-			return outcome{}, fmt.Errorf("entry %d: %w", e.Index, err)
+// The changes that a leader makes for another member.
+const (
+	addLearner = "add learner"
+	promote    = "promote"
+	remove     = "remove"
+)
+
+// order is a change of membership, as one member asks another one for it.
+type order struct {
+	Kind    string `json:"kind"`
+	ID      uint64 `json:"id"`
+	Address string `json:"address,omitempty"`
+	// Patience is how long the one that is asked may take.
+	Patience time.Duration `json:"patience"`
+}
+
+// change makes a change after looking, at a state that is up to date, whether it fits.
+func (m *Member) change(ctx context.Context, o order, check func([]Info) error) error {
+	if err := m.Barrier(ctx); err != nil {
+		return err
+	}
+	members, err := m.Members(ctx)
+	if err != nil {
+		return err
+	}
+	if err := check(members); err != nil {
+		return err
+	}
+	return m.persist(ctx, func(ctx context.Context) error {
+		err := m.carryOut(ctx, o)
+		var elsewhere *host.NotLeaderError
+		if errors.As(err, &elsewhere) && elsewhere.Leader != raft.None && elsewhere.Leader != m.cfg.ID {
+			return m.askFor(ctx, elsewhere.Leader, o)
 		}
-		return outcome{}, a.Configuration(e, *m.node.ApplyConfChange(cc), nil)
-	}
-	var cc pb.ConfChange
-	if err := cc.Unmarshal(e.Data); err != nil {
-		return outcome{}, fmt.Errorf("entry %d: %w", e.Index, err)
-	}
-	c := decodeChangeContext(cc.Context)
-	o := outcome{result: store.Result{ID: c.id}}
-	m.skipped = nil
-	conf := m.node.ApplyConfChange(cc)
-	if m.skipped != nil {
-		o.err = refuse("%v", m.skipped)
-		return o, a.Configuration(e, *conf, nil)
-	}
-	m.removal.changed(m.cfg.ID, cc)
-	m.log.Info("membership changed",
-		"change", cc.Type.String(), "member", cc.NodeID, "now", raft.DescribeConfState(*conf))
-	peers := map[uint64]string{}
-	if cc.Type == pb.ConfChangeRemoveNode || c.address != "" {
-		peers[cc.NodeID] = c.address
-	}
-	return o, a.Configuration(e, *conf, peers)
+		return err
+	})
 }
 
-// removal notices that this member was removed. A member that was removed and added again reads of its
-// removal in the log, so it counts only if no leader cares for it any more.
-type removal struct {
-	removed bool
-	silence int // ticks since the removal, or since a leader was heard
-}
-
-func (r *removal) changed(self uint64, cc pb.ConfChange) {
-	if cc.NodeID == self {
-		r.removed = cc.Type == pb.ConfChangeRemoveNode
-		r.silence = 0
+// carryOut makes a change here, where the leader is.
+func (m *Member) carryOut(ctx context.Context, o order) (err error) {
+	switch o.Kind {
+	case addLearner:
+		_, err = m.replica.AddLearner(ctx, o.ID, host.WithContext(encodeAddress(o.Address)))
+	case promote:
+		_, err = m.replica.Promote(ctx, o.ID)
+	case remove:
+		_, err = m.replica.Remove(ctx, o.ID)
+	default:
+		err = refuse("there is no change %q", o.Kind)
 	}
+	return err
 }
 
-func (r *removal) heardLeader() { r.silence = 0 }
+// errUndelivered says that another member did nothing.
+var errUndelivered = errors.New("the change was not made by the member that was asked")
 
-func (r *removal) tick(patience int) error {
-	if r.silence++; r.removed && r.silence > patience {
-		return ErrRemoved
+// reply is how a member answers an order: neither field if the change is in force.
+type reply struct {
+	Refused string `json:"refused,omitempty"`
+	Again   string `json:"again,omitempty"` // nothing was changed, and it may be tried again
+	Unknown bool   `json:"unknown,omitempty"`
+}
+
+// travel is how long an answer may be on its way, and forever is the patience of those without a deadline.
+const (
+	travel  = 500 * time.Millisecond
+	forever = time.Hour
+)
+
+// askFor has the leader make a change. Without an answer it may have been made.
+func (m *Member) askFor(ctx context.Context, leader uint64, o order) error {
+	o.Patience = forever
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		o.Patience = left - min(left/10, travel) // for its answer to arrive in time
+	}
+	request, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	answer, err := m.transport.Ask(ctx, leader, request)
+	var r reply
+	if err == nil {
+		err = json.Unmarshal(answer, &r)
+	}
+	switch {
+	case err != nil, r.Unknown:
+		return ErrUnknown
+	case r.Refused != "":
+		return refuse("%s", r.Refused)
+	case r.Again != "":
+		return fmt.Errorf("%w: %s", errUndelivered, r.Again)
+	}
+	if o.ID != m.cfg.ID || o.Kind != remove {
+		// It is in force; who asks this member next should find it here, too, if that is possible in time.
+		_ = m.Barrier(ctx)
 	}
 	return nil
+}
+
+// Answer makes a change that another member asks for, and says what came of it.
+func (m *Member) Answer(ctx context.Context, request []byte) ([]byte, error) {
+	var o order
+	if err := json.Unmarshal(request, &o); err != nil {
+		return nil, err
+	}
+	if err := m.ready(ctx); err != nil {
+		return json.Marshal(reply{Again: err.Error()})
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.Patience)
+	defer cancel()
+	var r reply
+	var refused *ChangeError
+	switch err := m.carryOut(ctx, o); {
+	case err == nil:
+	case errors.As(err, &refused):
+		r.Refused = refused.Reason
+	case errors.Is(err, host.ErrUnknown):
+		r.Unknown = true
+	case errors.Is(err, host.ErrNotCaughtUp), errors.Is(err, host.ErrChangeRefused):
+		r.Refused = plain(err)
+	default:
+		r.Again = err.Error()
+	}
+	return json.Marshal(r)
 }

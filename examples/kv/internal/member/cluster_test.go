@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"quorate.example/raft/examples/kv/internal/kvtest"
 	"quorate.example/raft/examples/kv/internal/member"
 	"quorate.example/raft/examples/kv/internal/store"
+	"quorate.example/raft/host"
 )
 
 // put writes until a write is acknowledged: a command that was with a leader when it died comes back
@@ -118,6 +121,11 @@ func TestNoQuorumNoAcknowledgement(t *testing.T) {
 	require.Error(t, err)
 	require.ErrorIs(t, leader.Member.Barrier(ctx), member.ErrNoLeader)
 	kvtest.Eventually(t, func() bool { return status(t, leader).Leader == 0 }, "it still leads")
+	st := status(t, leader)
+	require.Contains(t, strings.Join(st.Explain, " "), "There is no leader")
+	require.True(t, slices.ContainsFunc(st.Events, func(e member.Event) bool {
+		return e.Kind == string(host.EventLeaderLost) && e.Text != "" && !e.Time.IsZero()
+	}))
 	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err = leader.Member.Propose(ctx, store.Command{Op: store.OpPut, Key: "b"})
@@ -143,7 +151,7 @@ func TestRestartReplaysOnlyWhatWasNotApplied(t *testing.T) {
 // Claim: a learner gets a snapshot if the log does not reach back to the beginning, becomes a
 // voter by promotion, and can be wiped and added again.
 func TestLearnerCatchesUpBySnapshot(t *testing.T) {
-	c := kvtest.New(t, 3, store.Options{SnapshotEntries: 20, KeepEntries: 5})
+	c := kvtest.NewLimited(t, 3, store.Options{}, member.Limits{SnapshotEntries: 20, KeepEntries: 5})
 	fill := func(prefix string) {
 		for i := range 60 {
 			put(t, c.Members[1], fmt.Sprintf("%s-%d", prefix, i), prefix)
@@ -158,8 +166,12 @@ func TestLearnerCatchesUpBySnapshot(t *testing.T) {
 	require.Equal(t, "first", read(t, learner, "first-0"))
 	require.EqualValues(t, 1, status(t, learner).InstalledSnapshots)
 
-	c.Stop(4) // falls behind a second time, with an old state
-	fill("second")
+	behind := status(t, learner).LastLog
+	c.Stop(4)                          // falls behind a second time, with an old state
+	kvtest.Eventually(t, func() bool { // the leader keeps the log for a while for a member that answered
+		fill("second")
+		return status(t, c.Leader()).FirstLog > behind+1
+	}, "the log is not cut")
 	learner = c.Start(4)
 	require.Equal(t, "second", read(t, learner, "second-59"))
 	require.EqualValues(t, 1, status(t, learner).InstalledSnapshots)
@@ -195,6 +207,24 @@ func TestRemovedLeaderStops(t *testing.T) {
 	members, err := rest.Member.Members(t.Context())
 	require.NoError(t, err)
 	require.Len(t, members, 2)
+}
+
+// Claim: a learner that has not caught up gets no vote, whichever member is asked, and the answer says so.
+func TestPromotionWaitsForTheLearner(t *testing.T) {
+	c := kvtest.New(t, 3, store.Options{})
+	put(t, c.Leader(), "key", "value")
+	require.NoError(t, c.Leader().Member.AddLearner(t.Context(), 4, c.Prepare(4)))
+	for id := uint64(1); id <= 3; id++ {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		var refused *member.ChangeError
+		require.ErrorAs(t, c.Members[id].Member.Promote(ctx, 4), &refused, "member %d", id)
+		require.Contains(t, refused.Reason, "has not caught up")
+		cancel()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), kvtest.Patience)
+	defer cancel()
+	c.Start(4)
+	require.NoError(t, c.Members[1].Member.Promote(ctx, 4))
 }
 
 // Claim: changes that do not fit are refused before they reach the log.

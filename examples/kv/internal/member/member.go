@@ -1,5 +1,6 @@
-// Package member runs one member of a replicated key-value store: it joins the Raft library, the store
-// and the transport. loop.go is the part to read first, and the pattern to take for other programs.
+// Package member runs one member of a replicated key-value store: it gives package host the store and the
+// transport, and says in this program's words what came of a request. How entries become durable, who waits for
+// what, reads, snapshots and the log's length are host's.
 package member
 
 import (
@@ -7,14 +8,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"quorate.example/raft"
 	"quorate.example/raft/examples/kv/internal/metrics"
 	"quorate.example/raft/examples/kv/internal/store"
+	"quorate.example/raft/host"
 	"quorate.example/raft/raftlog"
 	pb "quorate.example/raft/raftpb"
 )
@@ -25,17 +29,19 @@ var (
 	// ErrUnknown says that a command was handed to a leader and no answer came: it may or may not
 	// have been carried out, or may still be.
 	ErrUnknown = errors.New("no answer within the deadline, the change may or may not have been made")
-	// ErrStopped says that the member is shutting down.
-	ErrStopped = errors.New("the member is stopped")
+	// ErrStopped says that the member is shutting down. Nothing was changed.
+	ErrStopped = errors.New("the member is stopped, nothing was changed")
 	// ErrRemoved is how Run ends after the member was removed from the cluster.
 	ErrRemoved = errors.New("the member was removed from the cluster")
 )
 
-// Transport is what a member needs to reach the others. No method may wait for the network.
+// Transport is what a member needs to reach the others.
 type Transport interface {
-	Send(messages []pb.Message)
-	SendSnapshot(m pb.Message, content *store.Outgoing)
+	host.Transport
+	// SetPeers gives the addresses of all members.
 	SetPeers(addresses map[uint64]string)
+	// Ask has another member answer a request, by its Answer.
+	Ask(ctx context.Context, to uint64, request []byte) ([]byte, error)
 }
 
 // Config says who a member is and what it works with.
@@ -51,235 +57,192 @@ type Config struct {
 	Tick           time.Duration
 	ElectionTicks  int
 	HeartbeatTicks int
+	Limits         Limits
 }
 
-const (
-	inboxMessages = 1024
-	maxWaiting    = 4096
-	maxDrain      = 512
-)
+// Limits says how long the log gets. Zero values are package host's.
+type Limits struct {
+	// SnapshotEntries and SnapshotBytes say after how many applied entries, or bytes of them, the log is cut.
+	SnapshotEntries uint64
+	SnapshotBytes   int
+	// KeepEntries and KeepBytes bound the tail that stays, for followers that lag a little.
+	KeepEntries uint64
+	KeepBytes   int
+}
 
-// Member is one member. Its methods may be called from any goroutine; what they ask is carried out by
-// the goroutine that is in Run.
+// applyBytes bounds the entries that are applied together.
+const applyBytes = 4 << 20
+
+// Member is one member. Its methods may be called from any goroutine, and wait for Run.
 type Member struct {
 	cfg       Config
 	store     *store.Store
 	transport Transport
-	metrics   *metrics.Metrics
 	log       *slog.Logger
 	origin    uint64 // tells this life of the member from earlier ones
+	nextSeq   atomic.Uint64
+	removal   removal
 
-	inbox     chan pb.Message
-	arrivals  chan arrival
-	proposals chan *proposal
-	reads     chan *read
-	calls     chan func()
-	lost      chan uint64
-	stopped   chan struct{}
-
-	// What follows belongs to the loop.
-	node     *raft.RawNode
-	failure  error // of the store, while Raft was reading
-	skipped  error // why the change that is being applied had no effect
-	leader   uint64
-	arriving *store.Staging // the content of the snapshot that Raft is deciding about
-	pending  pending
-	rounds   rounds
-	removal  removal
-	watchers []*leaderWatcher
-	nextSeq  uint64
-	// Entries written and applied, and snapshots installed, in this life.
-	appended, carriedOut, installed uint64
+	replica *host.Replica // set before started is closed
+	started chan struct{}
+	stopped chan struct{}
 }
 
 // New prepares a member on what its store remembers. Run starts it.
 func New(cfg Config) (*Member, error) {
-	if cfg.Tick == 0 {
-		cfg.Tick = 100 * time.Millisecond
-	}
-	if cfg.ElectionTicks == 0 {
-		cfg.ElectionTicks = 10
-	}
-	if cfg.HeartbeatTicks == 0 {
-		cfg.HeartbeatTicks = 1
+	cfg.Tick = cmp.Or(cfg.Tick, 100*time.Millisecond)
+	cfg.ElectionTicks = cmp.Or(cfg.ElectionTicks, 10)
+	if len(cfg.Bootstrap) > 0 && cfg.Bootstrap[cfg.ID] == "" {
+		return nil, fmt.Errorf("member %d is not among the members to begin with", cfg.ID)
 	}
 	m := &Member{
-		cfg:       cfg,
-		store:     cfg.Store,
-		metrics:   cfg.Metrics,
-		log:       cfg.Logger,
-		origin:    rand.Uint64(),
-		inbox:     make(chan pb.Message, inboxMessages),
-		arrivals:  make(chan arrival),
-		proposals: make(chan *proposal, maxDrain),
-		reads:     make(chan *read, maxDrain),
-		calls:     make(chan func(), maxDrain),
-		lost:      make(chan uint64, maxDrain),
-		stopped:   make(chan struct{}),
-		pending:   pending{handed: map[store.RequestID]*proposal{}},
+		cfg: cfg, store: cfg.Store, log: cfg.Logger, origin: rand.Uint64(),
+		started: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	m.rounds = rounds{origin: m.origin, patience: max(cfg.ElectionTicks/2, 2)}
-	return m, m.startNode()
+	cfg.Metrics.Follow(m.measure)
+	return m, nil
 }
 
-func (m *Member) startNode() error {
-	fresh := m.store.Empty()
-	node, err := raft.NewRawNode(&raft.Config{
-		ID:                        m.cfg.ID,
-		ElectionTick:              m.cfg.ElectionTicks,
-		HeartbeatTick:             m.cfg.HeartbeatTicks,
-		Storage:                   m.store,
-		Applied:                   m.store.Position().Applied,
-		MaxSizePerMsg:             1 << 20,
-		MaxCommittedSizePerReady:  4 << 20,
-		MaxUncommittedEntriesSize: 64 << 20,
-		MaxInflightMsgs:           256,
-		MaxInflightBytes:          32 << 20,
-		CheckQuorum:               true,
-		PreVote:                   true,
-		StepDownOnRemoval:         true,
-		SnapshotTimeout:           -1, // the transport reports the end of each one, in any case
-		Logger:                    raftlog.Slog(m.log),
-		OnStorageError:            raft.StorageErrorFunc(func(err error) { m.failure = err }),
-		OnEvent:                   raft.EventFunc(m.onEvent),
-	})
+// Run runs the member: it returns when ctx ends (nil), when the member was removed from the cluster
+// (ErrRemoved), or when its store fails.
+func (m *Member) Run(ctx context.Context, transport Transport) error {
+	defer close(m.stopped)
+	m.transport = transport
+	if err := m.refreshPeers(); err != nil {
+		return err
+	}
+	r, err := host.Start(m.hostConfig())
 	if err != nil {
 		return err
 	}
-	m.node = node
-	if !fresh || len(m.cfg.Bootstrap) == 0 {
-		return nil
+	m.replica = r
+	close(m.started)
+	ticker := time.NewTicker(m.cfg.Tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return r.Stop()
+		case <-r.Done():
+			return r.Err()
+		case <-ticker.C:
+			if m.removal.tick(m.cfg.ElectionTicks) {
+				return cmp.Or(r.Stop(), ErrRemoved)
+			}
+		}
 	}
-	if m.cfg.Bootstrap[m.cfg.ID] == "" {
-		return fmt.Errorf("member %d is not among the members to begin with", m.cfg.ID)
+}
+
+func (m *Member) hostConfig() host.Config {
+	return host.Config{
+		ID: m.cfg.ID, StateMachine: machine{m}, Log: m.store, Transport: m.transport,
+		Bootstrap:    m.bootstrap(),
+		TickInterval: m.cfg.Tick, ElectionTicks: m.cfg.ElectionTicks, HeartbeatTicks: m.cfg.HeartbeatTicks,
+		Forward:         true,
+		MaxApplyBytes:   applyBytes,
+		SnapshotEntries: m.cfg.Limits.SnapshotEntries, SnapshotBytes: m.cfg.Limits.SnapshotBytes,
+		TailEntries: m.cfg.Limits.KeepEntries, TailBytes: m.cfg.Limits.KeepBytes,
+		Logger:  raftlog.Slog(m.log),
+		OnEvent: m.onEvent,
 	}
+}
+
+// bootstrap returns the first members. Each of them writes these entries itself, so they must come out the
+// same everywhere.
+func (m *Member) bootstrap() []raft.Peer {
 	var peers []raft.Peer
 	for id, address := range m.cfg.Bootstrap {
-		context := changeContext{address: address}
-		peers = append(peers, raft.Peer{ID: id, Context: context.encode()})
+		peers = append(peers, raft.Peer{ID: id, Context: encodeAddress(address)})
 	}
-	// Each member writes these entries itself, so they must come out the same everywhere.
 	slices.SortFunc(peers, func(a, b raft.Peer) int { return cmp.Compare(a.ID, b.ID) })
-	return node.Bootstrap(peers)
+	return peers
 }
 
-// onEvent hears what the library has to say to an operator.
-func (m *Member) onEvent(e raft.Event) {
-	if skipped, ok := e.(raft.ConfChangeSkipped); ok {
-		m.skipped = skipped.Reason
+// onEvent writes down what an operator may want to know. It runs on host's loop.
+func (m *Member) onEvent(e host.Event) {
+	level := slog.LevelInfo
+	switch e.Kind {
+	case host.EventUnreachable, host.EventCompacted, host.EventSnapshotTaken, host.EventDropped:
+		level = slog.LevelDebug
+	case host.EventLostState, host.EventSnapshotFailed, host.EventMemberStuck:
+		level = slog.LevelWarn
 	}
-	m.log.Warn("raft event", "event", fmt.Sprintf("%+v", e))
+	m.log.Log(context.Background(), level, string(e.Kind), "event", e.String())
 }
 
-// Propose replicates a command and returns what it did. The errors are ErrNoLeader, ErrUnknown and
-// ErrStopped; ctx bounds the wait.
-func (m *Member) Propose(ctx context.Context, c store.Command) (store.Result, error) {
-	return m.propose(ctx, &proposal{command: &c})
-}
-
-// Barrier returns when this member's state contains everything that was acknowledged, anywhere in
-// the cluster, before the call: reading the state after it is linearizable.
-func (m *Member) Barrier(ctx context.Context) error {
-	r := &read{ctx: ctx, done: make(chan struct{})}
+// ready waits until the member runs.
+func (m *Member) ready(ctx context.Context) error {
 	select {
-	case m.reads <- r:
-	case <-ctx.Done():
-		return ErrNoLeader
 	case <-m.stopped:
 		return ErrStopped
+	default:
 	}
 	select {
-	case <-r.done:
+	case <-m.started:
 		return nil
-	case <-ctx.Done():
-		return ErrNoLeader
 	case <-m.stopped:
 		return ErrStopped
+	case <-ctx.Done():
+		return ErrNoLeader
 	}
 }
 
 // Receive takes a message from a peer, waiting while the loop is behind.
 func (m *Member) Receive(ctx context.Context, msg pb.Message) error {
-	select {
-	case m.inbox <- msg:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-m.stopped:
-		return ErrStopped
-	}
-}
-
-// arrival is a snapshot that was received whole.
-type arrival struct {
-	message pb.Message
-	content *store.Staging
-	done    chan error
-}
-
-// NewStaging returns where an arriving snapshot is put.
-func (m *Member) NewStaging() (*store.Staging, error) { return m.store.NewStaging() }
-
-// ReceiveSnapshot hands a received snapshot to Raft, and returns when it is installed or dropped.
-func (m *Member) ReceiveSnapshot(ctx context.Context, msg pb.Message, content *store.Staging) error {
-	a := arrival{message: msg, content: content, done: make(chan error, 1)}
-	select {
-	case m.arrivals <- a:
-	case <-ctx.Done():
-		return errors.Join(ctx.Err(), content.Discard())
-	case <-m.stopped:
-		return errors.Join(ErrStopped, content.Discard())
-	}
-	select {
-	case err := <-a.done:
+	if err := m.ready(ctx); err != nil {
 		return err
-	case <-m.stopped:
-		return ErrStopped
 	}
+	m.heard(&msg)
+	return m.replica.Step(ctx, msg)
 }
 
-// ReportUnreachable tells Raft that messages to a peer were lost. Reports that do not fit are dropped:
-// the next loss makes another one.
+// ReceiveSnapshot takes a snapshot from a peer, and returns when it is installed or was not needed.
+func (m *Member) ReceiveSnapshot(ctx context.Context, msg pb.Message, content io.Reader) error {
+	if err := m.ready(ctx); err != nil {
+		return err
+	}
+	m.heard(&msg)
+	return m.replica.ReceiveSnapshot(ctx, msg, content)
+}
+
+// ReportUnreachable tells that messages to a peer were lost.
 func (m *Member) ReportUnreachable(id uint64) {
 	select {
-	case m.lost <- id:
+	case <-m.started:
+		m.replica.ReportUnreachable(id)
 	default:
 	}
 }
 
-// ReportSnapshot tells Raft how sending a snapshot ended.
-func (m *Member) ReportSnapshot(id uint64, ok bool) {
-	status := raft.SnapshotFinish
-	if !ok {
-		status = raft.SnapshotFailure
-	}
-	m.post(context.Background(), func() { m.node.ReportSnapshot(id, status) })
-}
-
-// post has the loop call f some time later.
-func (m *Member) post(ctx context.Context, f func()) error {
-	select {
-	case m.calls <- f:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-m.stopped:
-		return ErrStopped
+// heard notes a sign of life of a leader.
+func (m *Member) heard(msg *pb.Message) {
+	switch msg.Type {
+	case pb.MsgApp, pb.MsgHeartbeat, pb.MsgSnap:
+		m.removal.silence.Store(0)
 	}
 }
 
-// ask has the loop call f and waits for the end of the call.
-func (m *Member) ask(ctx context.Context, f func()) error {
-	done := make(chan struct{})
-	if err := m.post(ctx, func() { f(); close(done) }); err != nil {
-		return err
+// removal notices that this member was removed. A member that was removed and added again reads of its
+// removal in the log, so it counts only if no leader cares for it any more.
+type removal struct {
+	removed atomic.Bool
+	silence atomic.Int64 // ticks since the removal, or since a leader was heard
+}
+
+// applied hears of a configuration.
+func (r *removal) applied(self uint64, conf *pb.ConfState, id uint64) {
+	if id == self {
+		r.silence.Store(0)
+		r.removed.Store(!has(conf, self))
 	}
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-m.stopped:
-		return ErrStopped
-	}
+}
+
+func (r *removal) tick(patience int) bool {
+	return r.silence.Add(1) > int64(patience) && r.removed.Load()
+}
+
+// has reports whether a member belongs to a configuration.
+func has(conf *pb.ConfState, id uint64) bool {
+	return slices.Contains(conf.Voters, id) || slices.Contains(conf.Learners, id) ||
+		slices.Contains(conf.VotersOutgoing, id) || slices.Contains(conf.LearnersNext, id)
 }

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
+	"time"
 
-	"quorate.example/raft"
+	"quorate.example/raft/examples/kv/internal/metrics"
+	"quorate.example/raft/host"
 )
 
 // The roles that a member can have in the configuration.
@@ -29,6 +32,18 @@ type Progress struct {
 	Next   uint64 `json:"next"`
 	State  string `json:"state"`
 	Active bool   `json:"active"`
+	// InFlight and InFlightBytes are what was sent and not answered; SnapshotBytes is what was sent so far of
+	// the snapshot that is under way.
+	InFlight      int    `json:"in_flight"`
+	InFlightBytes uint64 `json:"in_flight_bytes"`
+	SnapshotBytes int64  `json:"snapshot_bytes,omitempty"`
+}
+
+// Event is something that happened.
+type Event struct {
+	Time time.Time `json:"time"`
+	Kind string    `json:"kind"`
+	Text string    `json:"text"`
 }
 
 // Status says where a member stands.
@@ -49,60 +64,89 @@ type Status struct {
 	AppliedEntries     uint64     `json:"applied_entries"`
 	InstalledSnapshots uint64     `json:"installed_snapshots"`
 	Progress           []Progress `json:"progress,omitempty"`
+	// ProposalBytes and InboxBytes wait here: for an answer, and for the loop.
+	ProposalBytes int64 `json:"proposal_bytes"`
+	InboxBytes    int64 `json:"inbox_bytes"`
+	// Explain says what holds things up, if anything does.
+	Explain []string `json:"explain,omitempty"`
+	// Events are the newest ones, oldest first.
+	Events []Event `json:"events,omitempty"`
 }
+
+// newestEvents is how many events a Status has.
+const newestEvents = 40
 
 // Status returns where the member stands.
 func (m *Member) Status(ctx context.Context) (Status, error) {
-	var s Status
-	err := m.ask(ctx, func() { s = m.status() })
-	return s, err
+	if err := m.ready(ctx); err != nil {
+		return Status{}, err
+	}
+	answer := make(chan Status, 1)
+	go func() { answer <- m.status() }()
+	select {
+	case s := <-answer:
+		return s, nil
+	case <-ctx.Done():
+		return Status{}, ctx.Err()
+	}
 }
 
 func (m *Member) status() Status {
-	st, position := m.node.Status(), m.store.Position()
+	st, counted, position := m.replica.Status(), m.replica.Metrics(), m.store.Position()
 	out := Status{
 		ID:                 st.ID,
-		Leader:             st.Lead,
-		State:              st.RaftState.String(),
+		Leader:             st.Leader,
+		State:              st.Role.String(),
 		Term:               st.Term,
 		Commit:             st.Commit,
-		Applied:            position.Applied,
+		Applied:            st.Applied,
 		Revision:           position.Revision,
 		FirstLog:           position.FirstLog,
 		LastLog:            position.LastLog,
 		LogBytes:           position.LogBytes,
-		Snapshot:           position.Snapshot,
-		AppendedEntries:    m.appended,
-		AppliedEntries:     m.carriedOut,
-		InstalledSnapshots: m.installed,
+		Snapshot:           st.Snapshot,
+		AppendedEntries:    counted.EntriesAppended,
+		AppliedEntries:     counted.EntriesApplied,
+		InstalledSnapshots: counted.SnapshotsReceived,
+		ProposalBytes:      counted.ProposalBytes,
+		InboxBytes:         counted.InboxBytes,
+		Explain:            sentences(m.replica.Explain()),
 	}
-	for id, pr := range st.Progress {
+	for _, x := range st.Members {
 		out.Progress = append(out.Progress, Progress{
-			ID: id, Match: pr.Match, Next: pr.Next, State: pr.State.String(), Active: pr.RecentActive,
+			ID: x.ID, Match: x.Match, Next: x.Next, State: x.State, Active: x.Active,
+			InFlight: x.InflightCount, InFlightBytes: x.InflightBytes, SnapshotBytes: x.SnapshotBytes,
 		})
 	}
-	slices.SortFunc(out.Progress, func(a, b Progress) int { return cmp.Compare(a.ID, b.ID) })
+	events := m.replica.RecentEvents()
+	for _, e := range events[max(0, len(events)-newestEvents):] {
+		out.Events = append(out.Events, Event{Time: e.Time, Kind: string(e.Kind), Text: e.String()})
+	}
 	return out
+}
+
+// sentences returns what an explanation says, nothing if all is well.
+func sentences(x host.Explanation) (out []string) {
+	if x.Leader+x.Proposals+x.Reads+x.Stopped == "" && len(x.Members) == 0 {
+		return nil
+	}
+	return strings.Split(x.String(), "\n")
 }
 
 // Members returns the members of the cluster, as of the last entry that this one applied.
 func (m *Member) Members(ctx context.Context) ([]Info, error) {
-	var out []Info
-	var failed error
-	err := m.ask(ctx, func() { out, failed = m.members() })
-	return out, cmp.Or(err, failed)
-}
-
-func (m *Member) members() ([]Info, error) {
+	if err := m.ready(ctx); err != nil {
+		return nil, err
+	}
 	peers, err := m.store.Peers()
 	if err != nil {
 		return nil, err
 	}
-	conf := m.store.Position().ConfState
+	leader, conf := m.replica.Status().Leader, m.store.Position().ConfState
 	var out []Info
 	for role, ids := range map[string][]uint64{RoleVoter: conf.Voters, RoleLearner: conf.Learners} {
 		for _, id := range ids {
-			out = append(out, Info{ID: id, Address: peers[id], Role: role, Leader: id == m.leader})
+			out = append(out, Info{ID: id, Address: peers[id], Role: role, Leader: id == leader})
 		}
 	}
 	slices.SortFunc(out, func(a, b Info) int { return cmp.Compare(a.ID, b.ID) })
@@ -118,17 +162,16 @@ func find(members []Info, id uint64) (Info, error) {
 	return Info{}, &ChangeError{Unknown: true, Reason: "there is no such member"}
 }
 
-// publish brings the gauges up to date.
-func (m *Member) publish() {
-	st, position := m.node.BasicStatus(), m.store.Position()
-	m.metrics.Term.Set(float64(st.Term))
-	m.metrics.Leader.Set(float64(st.Lead))
-	m.metrics.IsLeader.Set(0)
-	if st.RaftState == raft.StateLeader {
-		m.metrics.IsLeader.Set(1)
+// measure returns what the metrics show, and whether there is anything yet.
+func (m *Member) measure() (metrics.Standing, bool) {
+	select {
+	case <-m.started:
+	default:
+		return metrics.Standing{}, false
 	}
-	m.metrics.Commit.Set(float64(st.Commit))
-	m.metrics.Applied.Set(float64(position.Applied))
-	m.metrics.LogEntries.Set(float64(position.LastLog + 1 - position.FirstLog))
-	m.metrics.LogBytes.Set(float64(position.LogBytes))
+	st, position := m.replica.Status(), m.store.Position()
+	return metrics.Standing{
+		Status: st, Metrics: m.replica.Metrics(),
+		LogEntries: position.LastLog + 1 - position.FirstLog, LogBytes: position.LogBytes,
+	}, true
 }

@@ -26,8 +26,8 @@ func (s *Store) Apply() *Applier {
 	return &Applier{
 		s:        s,
 		batch:    s.db.NewBatch(),
-		applied:  s.applied,
-		revision: s.revision,
+		applied:  s.standing.applied,
+		revision: s.standing.revision,
 		written:  map[string]Item{},
 	}
 }
@@ -75,7 +75,7 @@ func (a *Applier) Commit() error {
 	if err := stageMessage(a.batch, keyApplied, &a.applied); err != nil {
 		return err
 	}
-	changed := a.revision != a.s.revision
+	changed := a.revision != a.s.standing.revision
 	if changed {
 		key := stateKey(a.s.generation, kindRevision, "")
 		value := binary.BigEndian.AppendUint64(uint64Bytes(a.revision), a.s.history.oldest)
@@ -83,10 +83,12 @@ func (a *Applier) Commit() error {
 			return err
 		}
 	}
-	if err := a.batch.Commit(pebble.NoSync); err != nil {
+	if err := a.s.commit(a.batch, false); err != nil {
 		return err
 	}
-	a.s.applied, a.s.revision = a.applied, a.revision
+	a.s.position.Lock()
+	a.s.standing = standing{a.applied, a.revision}
+	a.s.position.Unlock()
 	if changed {
 		a.s.changes.wake()
 	}

@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -10,6 +12,7 @@ import (
 
 	"quorate.example/raft"
 	"quorate.example/raft/examples/kv/internal/store"
+	"quorate.example/raft/host"
 	pb "quorate.example/raft/raftpb"
 )
 
@@ -77,8 +80,7 @@ func transfer(t *testing.T, from *store.Store, staging *store.Staging, between f
 	t.Helper()
 	snap, err := from.Snapshot()
 	require.NoError(t, err)
-	out, err := from.Claim(snap)
-	require.NoError(t, err)
+	out := from.Capture()
 	require.NoError(t, out.Each(func(key, value []byte) error {
 		between()
 		return staging.Put(key, value)
@@ -97,6 +99,7 @@ func TestCrashDuringInstallLeavesOldOrNew(t *testing.T) {
 	defer source.Close()
 	appendAndApply(t, source, 1, 40)
 	newContent := content(t, source)
+	meta, hard := source.Applied(), pb.HardState{Term: 1, Commit: 40}
 
 	fs := vfs.NewCrashableMem()
 	s := open(t, store.Options{FS: fs})
@@ -109,7 +112,10 @@ func TestCrashDuringInstallLeavesOldOrNew(t *testing.T) {
 			switch {
 			case position.Applied == 40:
 				require.Equal(t, newContent, content(t, again))
-				require.EqualValues(t, 41, position.FirstLog)
+				if position.LastLog < 40 { // as host does after a crash before the reset
+					require.NoError(t, again.Save(host.Write{Snapshot: &meta, HardState: hard, Sync: true}))
+				}
+				require.EqualValues(t, 41, again.Position().FirstLog)
 			default:
 				require.False(t, installed, "the installed snapshot is gone")
 				require.EqualValues(t, 10, position.LastLog)
@@ -128,8 +134,9 @@ func TestCrashDuringInstallLeavesOldOrNew(t *testing.T) {
 		check(false)
 	})
 	check(false)
-	rd := raft.Ready{Snapshot: snap, HardState: pb.HardState{Term: 1, Commit: 40}, MustSync: true}
-	require.NoError(t, s.Save(rd, staging))
+	require.NoError(t, s.Install(snap.Metadata, staging))
+	check(true)
+	require.NoError(t, s.Save(host.Write{Snapshot: &meta, HardState: hard, Sync: true}))
 	check(true)
 	require.NoError(t, staging.Discard(), "which does nothing after the installation")
 	require.Equal(t, newContent, content(t, s))
@@ -159,12 +166,10 @@ func TestUnwantedSnapshotLeavesNothing(t *testing.T) {
 	require.NoError(t, staging.Discard())
 }
 
-// Claim: a snapshot on its way stays as it was when it was made, and their number is limited.
+// Claim: a snapshot on its way stays as it was when it was made.
 func TestSnapshotIsOfOneMoment(t *testing.T) {
 	source := open(t, store.Options{})
 	defer source.Close()
-	_, err := source.Snapshot()
-	require.ErrorIs(t, err, raft.ErrSnapshotTemporarilyUnavailable, "there is nothing yet")
 	appendAndApply(t, source, 1, 10)
 	before := content(t, source)
 	target := open(t, store.Options{})
@@ -177,17 +182,84 @@ func TestSnapshotIsOfOneMoment(t *testing.T) {
 		next++
 	})
 	require.EqualValues(t, 10, snap.Metadata.Index)
-	require.NoError(t, target.Save(raft.Ready{Snapshot: snap, MustSync: true}, staging))
+	require.NoError(t, target.Install(snap.Metadata, staging))
 	require.Equal(t, before, content(t, target))
+}
 
-	for err == nil {
-		_, err = source.Snapshot()
-	}
-	require.ErrorIs(t, err, raft.ErrSnapshotTemporarilyUnavailable)
-	source.ReleaseUnclaimed()
-	snap, err = source.Snapshot()
+// Claim: a state goes through a stream as it is, and a stream that is cut or changed in its structure is
+// refused and leaves nothing.
+func TestStreamCarriesTheState(t *testing.T) {
+	source := open(t, store.Options{})
+	defer source.Close()
+	appendAndApply(t, source, 1, 20)
+	out := source.Capture()
+	var stream bytes.Buffer
+	_, err := out.WriteTo(&stream)
 	require.NoError(t, err)
-	source.ReleaseUnclaimed()
-	_, err = source.Claim(snap)
-	require.Error(t, err)
+	out.Release()
+	target := open(t, store.Options{})
+	defer target.Close()
+	whole := stream.Bytes()
+	for _, broken := range [][]byte{
+		nil, whole[:1], whole[:len(whole)/2], whole[:len(whole)-1], append(whole[:len(whole):len(whole)], 0),
+		append(whole[:len(whole)-1:len(whole)-1], whole[len(whole)-1]+1),
+		bytes.Repeat([]byte{0xff}, 100),
+	} {
+		_, err := target.Stage(bytes.NewReader(broken))
+		require.Error(t, err)
+	}
+	staging, err := target.Stage(bytes.NewReader(whole))
+	require.NoError(t, err)
+	require.NoError(t, target.Install(source.Applied(), staging))
+	require.Equal(t, content(t, source), content(t, target))
+}
+
+// Claim: the log, the applier and those who read do not get in each other's way, and a log that was
+// compacted meanwhile leaves the history whole.
+func TestLogAndStateWorkAtTheSameTime(t *testing.T) {
+	s := open(t, store.Options{HistoryChanges: 50})
+	defer s.Close()
+	const n = 600
+	saved, applied := make(chan pb.Entry, n), make(chan uint64, n)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for i := uint64(1); i <= n; i++ {
+			e := putEntry(i, 1, fmt.Sprint("key-", i%9), fmt.Sprint(i))
+			w := host.Write{Entries: []pb.Entry{e}, HardState: pb.HardState{Term: 1, Commit: i}, Sync: true}
+			require.NoError(t, s.Save(w))
+			saved <- e
+			select {
+			case to := <-applied:
+				require.NoError(t, s.Compact(to))
+			default:
+			}
+		}
+		close(saved)
+	})
+	running.Go(func() {
+		for e := range saved {
+			apply(t, s, e)
+			applied <- e.Index
+		}
+	})
+	running.Go(func() {
+		for s.Position().Applied < n {
+			revision, err := s.Revision()
+			require.NoError(t, err)
+			_, _, err = s.Changes(store.ChangesOptions{From: max(revision, 30) - 25, MaxBytes: 1 << 20})
+			require.NoError(t, err)
+			first, err := s.FirstIndex()
+			require.NoError(t, err)
+			last, err := s.LastIndex()
+			require.NoError(t, err)
+			if _, err = s.Entries(first, last+1, 1<<20); err != nil {
+				require.ErrorIs(t, err, raft.ErrCompacted)
+			}
+		}
+	})
+	running.Wait()
+	changes, last, err := s.Changes(store.ChangesOptions{From: n - 49, MaxBytes: 1 << 20})
+	require.NoError(t, err)
+	require.EqualValues(t, n, last)
+	require.Len(t, changes, 50)
 }

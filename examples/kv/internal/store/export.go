@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
-	"quorate.example/raft"
+	"quorate.example/raft/host"
 	pb "quorate.example/raft/raftpb"
 )
 
@@ -25,7 +25,7 @@ func (s *Store) Export() (*Outgoing, pb.SnapshotMetadata, error) {
 		return nil, pb.SnapshotMetadata{}, ErrTooManyExports
 	}
 	s.mu.RLock()
-	o := &Outgoing{snap: s.db.NewSnapshot(), generation: s.generation, streaming: &s.exports.n}
+	o := &Outgoing{snap: s.db.NewSnapshot(), generation: s.generation, count: &s.exports.n}
 	s.mu.RUnlock()
 	var meta pb.SnapshotMetadata
 	value, closer, err := o.snap.Get(keyApplied)
@@ -52,7 +52,7 @@ func Restore(opts Options, members map[uint64]string, each func(put func(key, va
 	if err != nil {
 		return err
 	}
-	if !s.Empty() || s.applied.Index != 0 {
+	if !s.Empty() || s.Applied().Index != 0 {
 		return errors.Join(fmt.Errorf("store: %s holds data already", opts.Dir), s.Close())
 	}
 	return errors.Join(s.restore(members, each), s.Close())
@@ -79,9 +79,10 @@ func (s *Store) restore(members map[uint64]string, each func(put func(key, value
 		return errors.Join(err, staging.Discard())
 	}
 	slices.Sort(meta.ConfState.Voters)
-	return s.Save(raft.Ready{
-		Snapshot: pb.Snapshot{Metadata: meta}, HardState: pb.HardState{Term: 1, Commit: 1}, MustSync: true,
-	}, staging)
+	if err := s.Install(meta, staging); err != nil {
+		return errors.Join(err, staging.Discard())
+	}
+	return s.Save(host.Write{Snapshot: &meta, HardState: pb.HardState{Term: 1, Commit: 1}, Sync: true})
 }
 
 // Revision returns the store revision of the state.

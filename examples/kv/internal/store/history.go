@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
+	"quorate.example/raft/host"
 	pb "quorate.example/raft/raftpb"
 )
 
@@ -33,7 +34,7 @@ func (e *CompactedError) Error() string {
 	return fmt.Sprintf("the history begins at revision %d", e.Oldest)
 }
 
-// history is the loop's account of the changes that are kept. A revision's record holds the changes
+// history is the applier's account of the changes that are kept. A revision's record holds the changes
 // whole, or, for the plain write that nearly all of them are, only the index of its log entry, so that a
 // value is not written a third time. Compact writes such a record out when its entry goes.
 type history struct {
@@ -66,7 +67,7 @@ func (h *history) add(size int, o *Options) {
 
 // recordEntry notes the change that a plain write made.
 func (a *Applier) recordEntry(c Change, e *pb.Entry) error {
-	if !a.s.logged.holds(e.Index) {
+	if !a.s.holds(e.Index) {
 		return a.record([]Change{c})
 	}
 	a.s.history.add(c.size(), &a.s.opts)
@@ -121,15 +122,21 @@ func (s *Store) loadHistory() error {
 		h.bytes += size
 		return err
 	})
-	if err == nil && next != s.revision+1 {
-		err = fmt.Errorf("%w: it ends at %d, not at %d", errBadHistory, next-1, s.revision)
+	if err == nil && next != s.standing.revision+1 {
+		err = fmt.Errorf("%w: it ends at %d, not at %d", errBadHistory, next-1, s.standing.revision)
 	}
 	return err
 }
 
-// keepHistory writes out, into b, the records whose entries up to last are about to go.
+// keepHistory writes out, into b, the records whose entries up to last are about to go. The applier may let go
+// of the oldest ones meanwhile: then some are written that are below the history, until the next trimming. The
+// caller holds the lock of the generation.
 func (s *Store) keepHistory(b *pebble.Batch, last uint64) error {
-	low := numberedKey(s.generation, kindHistory, s.history.oldest)
+	h, err := newHistoryReader(s.db, s.generation)
+	if err != nil {
+		return err
+	}
+	low := numberedKey(s.generation, kindHistory, h.oldest)
 	high := prefixEnd(stateKey(s.generation, kindHistory, ""))
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
 	if err != nil {
@@ -310,13 +317,24 @@ func changesOfEntry(from pebble.Reader, revision, index uint64) ([]Change, error
 	if err := e.Unmarshal(data); err != nil {
 		return nil, err
 	}
-	c, err := DecodeCommand(e.Data)
+	c, err := DecodeCommand(proposed(e.Data))
 	if err != nil {
 		return nil, err
 	}
 	return []Change{{
 		Revision: revision, Op: c.Op, Key: c.Key, Value: append([]byte{}, c.Value...), Lease: c.Lease,
 	}}, nil
+}
+
+// frameBytes is the length of the frame that host puts before what a follower forwarded; see there.
+const frameBytes = len(host.FrameMagic) + 3*8
+
+// proposed returns what was proposed, of the data of an entry as the log has it.
+func proposed(data []byte) []byte {
+	if len(data) >= frameBytes && string(data[:len(host.FrameMagic)]) == host.FrameMagic {
+		return data[frameBytes:]
+	}
+	return data
 }
 
 func badHistory(r *reader) error {

@@ -36,7 +36,6 @@ var (
 	keyApplied    = []byte("mapplied")
 	keyGeneration = []byte("mgeneration")
 	keyLogStart   = []byte("mlogstart")
-	keySnapshot   = []byte("msnapshot")
 )
 
 func logKey(index uint64) []byte {

@@ -31,7 +31,7 @@ type Lease struct {
 	Keys []string
 }
 
-// leaseTable holds all leases in memory. The loop changes it and the API reads it. While there are no
+// leaseTable holds all leases in memory. The applier changes it and the API reads it. While there are no
 // leases it costs a write one look at an empty map.
 type leaseTable struct {
 	mu       sync.Mutex

@@ -6,24 +6,37 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"quorate.example/raft"
+	"quorate.example/raft/host"
 	pb "quorate.example/raft/raftpb"
 )
 
-var _ raft.Storage = (*Store)(nil)
+var _ host.LogStore = (*Store)(nil)
 
 // InitialState implements raft.Storage.
 func (s *Store) InitialState() (pb.HardState, pb.ConfState, error) {
-	return s.hard, s.applied.ConfState, nil
+	s.log.RLock()
+	defer s.log.RUnlock()
+	return s.hard, s.Applied().ConfState, nil
 }
 
 // FirstIndex implements raft.Storage.
-func (s *Store) FirstIndex() (uint64, error) { return s.tail.first(), nil }
+func (s *Store) FirstIndex() (uint64, error) {
+	s.log.RLock()
+	defer s.log.RUnlock()
+	return s.tail.first(), nil
+}
 
 // LastIndex implements raft.Storage.
-func (s *Store) LastIndex() (uint64, error) { return s.tail.last(), nil }
+func (s *Store) LastIndex() (uint64, error) {
+	s.log.RLock()
+	defer s.log.RUnlock()
+	return s.tail.last(), nil
+}
 
 // Term implements raft.Storage. It never reads the disk.
 func (s *Store) Term(i uint64) (uint64, error) {
+	s.log.RLock()
+	defer s.log.RUnlock()
 	term, ok := s.tail.term(i)
 	switch {
 	case ok:
@@ -34,8 +47,11 @@ func (s *Store) Term(i uint64) (uint64, error) {
 	return 0, raft.ErrUnavailable
 }
 
-// Entries implements raft.Storage. The entries must not be changed.
+// Entries implements raft.Storage. The entries must not be changed. While they are read from the disk nothing
+// is removed there.
 func (s *Store) Entries(lo, hi, maxSize uint64) ([]pb.Entry, error) {
+	s.log.RLock()
+	defer s.log.RUnlock()
 	switch {
 	case lo < s.tail.first():
 		return nil, raft.ErrCompacted
@@ -63,6 +79,13 @@ func (s *Store) Entries(lo, hi, maxSize uint64) ([]pb.Entry, error) {
 	return out, err
 }
 
+// holds reports whether the log has an entry.
+func (s *Store) holds(index uint64) bool {
+	s.log.RLock()
+	defer s.log.RUnlock()
+	return index >= s.tail.first() && index <= s.tail.last()
+}
+
 // scanLog decodes the entries [lo, hi) in order until visit returns false. A gap is an error.
 func (s *Store) scanLog(lo, hi uint64, visit func(pb.Entry) bool) error {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: logKey(lo), UpperBound: logKey(hi)})
@@ -87,71 +110,99 @@ func (s *Store) scanLog(lo, hi uint64, visit func(pb.Entry) bool) error {
 	return errors.Join(err, it.Error(), it.Close())
 }
 
-// Save makes durable what rd wants on disk before its messages leave: the snapshot, the entries and
-// the hard state, in this order and in one batch, which is synced if rd asks for it. The snapshot's
-// content is the state that staging received. One that is not ahead of the applied index gets
-// ErrSnapOutOfDate, and entries that the log has compacted are passed over: neither comes from a sound
-// library, and what is applied must not be undone.
-func (s *Store) Save(rd raft.Ready, staging *Staging) error {
-	snapshot := !raft.IsEmptySnap(rd.Snapshot)
-	start := s.tail.start.index
-	if snapshot {
-		if start = rd.Snapshot.Metadata.Index; start <= s.applied.Index {
-			return raft.ErrSnapOutOfDate
-		}
+// Save implements host.LogStore: the end of the log so far if there is a snapshot, the entries and the hard
+// state go into one batch, in this order. Entries that the log has compacted are passed over: they do not come
+// from a sound library, and what is applied must not be undone.
+func (s *Store) Save(w host.Write) error {
+	start, last := s.tail.start, s.tail.last() // only the log writer changes them
+	if w.Snapshot != nil {
+		start = position{index: w.Snapshot.Index, term: w.Snapshot.Term}
+		last = start.index
 	}
-	rd.Entries = entriesAbove(start, rd.Entries)
-	if !snapshot && len(rd.Entries) == 0 && raft.IsEmptyHardState(rd.HardState) {
-		return nil
+	w.Entries = entriesAbove(start.index, w.Entries)
+	if w.Snapshot == nil && len(w.Entries) == 0 {
+		if raft.IsEmptyHardState(w.HardState) {
+			return s.flush(w.Sync)
+		}
+		// A commit index alone is not worth a sync: it comes again with the next entries.
+		w.Sync = w.Sync && (s.votes(&w) || s.dirty)
 	}
 	b := s.db.NewBatch()
 	defer b.Close()
-	if snapshot {
-		if err := s.stageInstall(b, rd.Snapshot, staging); err != nil {
+	if w.Snapshot != nil {
+		if err := s.stageReset(b, start); err != nil {
 			return err
 		}
 	}
-	last := s.tail.last()
-	if snapshot {
-		last = start
-	}
-	if err := stageEntries(b, last, rd.Entries); err != nil {
+	if err := stageEntries(b, last, w.Entries); err != nil {
 		return err
 	}
-	if !raft.IsEmptyHardState(rd.HardState) {
-		if err := stageMessage(b, keyHardState, &rd.HardState); err != nil {
+	if !raft.IsEmptyHardState(w.HardState) {
+		if err := stageMessage(b, keyHardState, &w.HardState); err != nil {
 			return err
 		}
 	}
-	if err := s.commitSave(b, rd, staging); err != nil {
+	if w.Snapshot != nil || len(w.Entries) > 0 && w.Entries[0].Index <= last {
+		// What goes must not be looked for in between.
+		s.log.Lock()
+		defer s.log.Unlock()
+		return s.saveBatch(b, &w)
+	}
+	if err := s.commit(b, w.Sync); err != nil {
 		return err
 	}
-	s.remember(rd)
+	s.log.Lock()
+	defer s.log.Unlock()
+	s.remember(&w)
 	return nil
 }
 
-// commitSave writes the batch. The exchange of one state for another holds readers off.
-func (s *Store) commitSave(b *pebble.Batch, rd raft.Ready, staging *Staging) error {
-	if raft.IsEmptySnap(rd.Snapshot) {
-		return b.Commit(&pebble.WriteOptions{Sync: rd.MustSync})
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := b.Commit(pebble.Sync); err != nil {
+func (s *Store) saveBatch(b *pebble.Batch, w *host.Write) error {
+	if err := s.commit(b, w.Sync); err != nil {
 		return err
 	}
-	return s.installed(rd.Snapshot, staging)
+	s.remember(w)
+	return nil
+}
+
+// votes reports whether w has another term or vote than the log.
+func (s *Store) votes(w *host.Write) bool {
+	return !raft.IsEmptyHardState(w.HardState) && (w.HardState.Term != s.hard.Term || w.HardState.Vote != s.hard.Vote)
+}
+
+// flush syncs what Save has written without.
+func (s *Store) flush(wanted bool) error {
+	if !wanted || !s.dirty {
+		return nil
+	}
+	s.dirty = false
+	return s.db.LogData(nil, pebble.Sync)
+}
+
+// stageReset empties the log. The state must have what goes, or have it from a snapshot.
+func (s *Store) stageReset(b *pebble.Batch, start position) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if applied := s.Applied().Index; start.index > applied {
+		return fmt.Errorf("store: the log cannot begin after %d while the state ends at %d", start.index, applied)
+	}
+	return errors.Join(
+		s.keepHistory(b, start.index),
+		stageLogStart(b, start),
+		b.DeleteRange(logKey(0), prefixEnd([]byte{prefixLog}), nil))
 }
 
 // remember brings what is held in memory up to what was just written.
-func (s *Store) remember(rd raft.Ready) {
-	for _, e := range rd.Entries {
-		s.tail.append(e)
-		s.sinceSnap += e.Size()
+func (s *Store) remember(w *host.Write) {
+	s.dirty = !w.Sync && (s.dirty || s.votes(w) || len(w.Entries) > 0)
+	if w.Snapshot != nil {
+		s.tail.reset(position{index: w.Snapshot.Index, term: w.Snapshot.Term})
 	}
-	s.logged.set(&s.tail)
-	if !raft.IsEmptyHardState(rd.HardState) {
-		s.hard = rd.HardState
+	for _, e := range w.Entries {
+		s.tail.append(e)
+	}
+	if !raft.IsEmptyHardState(w.HardState) {
+		s.hard = w.HardState
 	}
 }
 

@@ -3,58 +3,46 @@ package store
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"io"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
-	"quorate.example/raft"
 	pb "quorate.example/raft/raftpb"
 )
 
-// Outgoing is the state of one moment, on its way to a follower. It does not follow later changes,
-// and keeps Pebble from dropping what it refers to, so it must be closed.
+// Outgoing is the state of one moment, on its way to a follower or to somebody's file. It does not follow
+// later changes, and keeps Pebble from dropping what it refers to, so it must be released.
 type Outgoing struct {
 	snap       *pebble.Snapshot
 	generation uint64
-	streaming  *atomic.Int32
+	count      *atomic.Int32 // of its kind; may be nil
 }
 
-// Snapshot implements raft.Storage. The state machine is in the same instance as the log, so
-// a snapshot is Pebble's view of this moment, which costs nothing to make; its Data is only the
-// number under which Claim hands the view to the transport.
+// Snapshot implements raft.Storage: it says where the state stands. The content is what Capture returns.
 func (s *Store) Snapshot() (pb.Snapshot, error) {
-	if s.applied.Index == 0 || len(s.outgoing)+int(s.streaming.Load()) >= maxOutgoing {
-		return pb.Snapshot{}, raft.ErrSnapshotTemporarilyUnavailable
-	}
-	s.nextToken++
-	s.outgoing[s.nextToken] = &Outgoing{
-		snap:       s.db.NewSnapshot(),
-		generation: s.generation,
-		streaming:  s.streaming,
-	}
-	return pb.Snapshot{Data: uint64Bytes(s.nextToken), Metadata: s.applied}, nil
+	return pb.Snapshot{Metadata: s.Applied()}, nil
 }
 
-// Claim returns the content of a snapshot that Snapshot gave out. The caller closes it.
-func (s *Store) Claim(snap pb.Snapshot) (*Outgoing, error) {
-	if len(snap.Data) == 8 {
-		token := binary.BigEndian.Uint64(snap.Data)
-		if o := s.outgoing[token]; o != nil {
-			delete(s.outgoing, token)
-			s.streaming.Add(1)
-			return o, nil
-		}
-	}
-	return nil, fmt.Errorf("store: no snapshot prepared for index %d", snap.Metadata.Index)
+// Applied returns where the state stands.
+func (s *Store) Applied() pb.SnapshotMetadata { return s.where().applied }
+
+func (s *Store) where() standing {
+	s.position.Lock()
+	defer s.position.Unlock()
+	return s.standing
 }
 
-// ReleaseUnclaimed drops the snapshots that were prepared for messages which were never sent.
-func (s *Store) ReleaseUnclaimed() {
-	for token, o := range s.outgoing {
-		delete(s.outgoing, token)
-		o.snap.Close()
-	}
+// Capture returns the state of this moment. The state machine is in the same instance as the log, so this is
+// Pebble's view of it, which costs nothing to make.
+func (s *Store) Capture() *Outgoing {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return &Outgoing{snap: s.db.NewSnapshot(), generation: s.generation}
 }
+
+// Checkpoint returns up to which index the state does not need the log any more. That is all that is applied:
+// what makes the log shorter goes into the same write-ahead log behind it, and so is not there without it.
+func (s *Store) Checkpoint() (uint64, error) { return s.Applied().Index, nil }
 
 // Each calls visit with each record of the state. Key and value are valid during the call only. What
 // the history leaves to the log is written out, and what it has let go of is left out, so that the
@@ -84,59 +72,69 @@ func (o *Outgoing) Each(visit func(key, value []byte) error) error {
 	return errors.Join(err, it.Error(), it.Close())
 }
 
+// WriteTo writes all records, as Stage reads them: each key and value with its length in front, then an
+// empty key, which no record has, and the number of records.
+func (o *Outgoing) WriteTo(w io.Writer) (written int64, err error) {
+	buffer := make([]byte, 0, 2*streamBytes)
+	flush := func() error {
+		n, err := w.Write(buffer)
+		written += int64(n)
+		buffer = buffer[:0]
+		return err
+	}
+	records := uint64(0)
+	err = o.Each(func(key, value []byte) error {
+		records++
+		buffer = appendBytes(appendBytes(buffer, key), value)
+		if len(buffer) < streamBytes {
+			return nil
+		}
+		return flush()
+	})
+	if err != nil {
+		return written, err
+	}
+	buffer = binary.AppendUvarint(append(buffer, 0), records)
+	return written, flush()
+}
+
 // Close lets go of the state.
 func (o *Outgoing) Close() error {
-	o.streaming.Add(-1)
+	if o.count != nil {
+		o.count.Add(-1)
+	}
 	return o.snap.Close()
 }
 
-// Compact takes a snapshot if enough was applied since the last one, and removes the log entries that
-// it makes superfluous, except for a tail. It reports whether it did.
-//
-// Taking a snapshot means writing down its position: the content is the state itself.
-func (s *Store) Compact() (bool, error) {
-	entries := s.applied.Index - s.snapshot.Index
-	if entries < s.opts.SnapshotEntries && (s.sinceSnap < s.opts.SnapshotBytes || entries == 0) {
-		return false, nil
+// Release is Close for those who have no use for its error: Pebble's views of a moment have none.
+func (o *Outgoing) Release() { _ = o.Close() }
+
+// Compact implements host.LogStore: it removes the entries up to index, which must be applied. It does not
+// wait for the disk, since a crash that undoes it costs only space.
+func (s *Store) Compact(index uint64) error {
+	// The lock keeps the state from being exchanged while its history is written out.
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	term, err := s.Term(index)
+	if err != nil || index <= s.tail.start.index {
+		return err
 	}
 	b := s.db.NewBatch()
 	defer b.Close()
-	if err := stageMessage(b, keySnapshot, &s.applied); err != nil {
-		return false, err
+	err = errors.Join(
+		s.keepHistory(b, index),
+		b.DeleteRange(logKey(s.tail.first()), logKey(index+1), nil),
+		stageLogStart(b, position{index: index, term: term}))
+	if err != nil {
+		return err
 	}
-	start := s.compactionPoint()
-	if start > s.tail.start.index {
-		if err := s.keepHistory(b, start); err != nil {
-			return false, err
-		}
-		if err := b.DeleteRange(logKey(s.tail.first()), logKey(start+1), nil); err != nil {
-			return false, err
-		}
-		term, _ := s.tail.term(start)
-		if err := stageLogStart(b, position{index: start, term: term}); err != nil {
-			return false, err
-		}
+	s.log.Lock()
+	defer s.log.Unlock()
+	if err := s.commit(b, false); err != nil {
+		return err
 	}
-	if err := b.Commit(pebble.NoSync); err != nil {
-		return false, err
-	}
-	s.snapshot, s.sinceSnap = s.applied, 0
-	if start > s.tail.start.index {
-		s.tail.compact(start)
-		s.logged.set(&s.tail)
-	}
-	return true, nil
-}
-
-// compactionPoint returns the last entry that need not be kept.
-func (s *Store) compactionPoint() uint64 {
-	i, entries, bytes := s.applied.Index, uint64(0), 0
-	for i > s.tail.start.index && entries < s.opts.KeepEntries && bytes < s.opts.KeepBytes {
-		bytes += s.tail.slots[i-s.tail.first()].bytes
-		entries++
-		i--
-	}
-	return i
+	s.tail.compact(index)
+	return nil
 }
 
 func stageLogStart(b *pebble.Batch, start position) error {
@@ -144,11 +142,10 @@ func stageLogStart(b *pebble.Batch, start position) error {
 	return b.Set(keyLogStart, value, nil)
 }
 
-// Position describes where a store stands. It belongs to the loop.
+// Position describes where a store stands.
 type Position struct {
 	Applied   uint64
 	Revision  uint64
-	Snapshot  uint64
 	FirstLog  uint64
 	LastLog   uint64
 	LogBytes  int
@@ -157,13 +154,15 @@ type Position struct {
 
 // Position returns where the store stands.
 func (s *Store) Position() Position {
+	at := s.where()
+	s.log.RLock()
+	defer s.log.RUnlock()
 	return Position{
-		Applied:   s.applied.Index,
-		Revision:  s.revision,
-		Snapshot:  s.snapshot.Index,
+		Applied:   at.applied.Index,
+		Revision:  at.revision,
 		FirstLog:  s.tail.first(),
 		LastLog:   s.tail.last(),
 		LogBytes:  s.tail.bytes,
-		ConfState: s.applied.ConfState,
+		ConfState: at.applied.ConfState,
 	}
 }

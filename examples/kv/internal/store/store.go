@@ -5,12 +5,13 @@
 // hard state; applied entries and the index up to which they are applied) is one batch, and a crash
 // leaves either all of it or nothing. Batches reach the disk in the order they were committed.
 //
-// A Store serves two kinds of callers. The methods of raft.Storage, Save, Apply and Compact belong to
-// the goroutine that runs the member's event loop. The methods of read.go, NewStaging and the
-// streaming of an Outgoing snapshot may be called from any goroutine.
+// A Store is a host.LogStore, and most of what a host.DurableStateMachine needs. So three goroutines work
+// with it at once: the loop reads the log, the log writer calls Save and Compact, and the applier calls Apply,
+// Checkpoint, Capture and Install. All other methods may be called by any goroutine.
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -33,14 +34,6 @@ type Options struct {
 	Cluster string
 	// FS replaces the disk, for tests; nil is the disk.
 	FS vfs.FS
-	// SnapshotEntries and SnapshotBytes say after how many applied entries, or how many bytes of log, a
-	// snapshot is taken. Zero means 10,000 entries and 64 MiB.
-	SnapshotEntries uint64
-	SnapshotBytes   int
-	// KeepEntries and KeepBytes bound the tail of the log that stays behind a snapshot, for followers
-	// that lag a little. Zero means 5,000 entries and 32 MiB.
-	KeepEntries uint64
-	KeepBytes   int
 	// CacheBytes bounds the newest entries that are also held in memory. Zero means 16 MiB.
 	CacheBytes int
 	// HistoryChanges and HistoryBytes bound the changes that Changes can still tell of. They are part of
@@ -54,24 +47,11 @@ const (
 	blockCacheBytes = 64 << 20
 	memTableBytes   = 32 << 20
 	stagingBatch    = 1 << 20
-	maxOutgoing     = 4
 	maxExports      = 2
 	identityFormat  = "quorate-kv 1 member %d cluster %q"
 )
 
 func (o Options) withDefaults() Options {
-	if o.SnapshotEntries == 0 {
-		o.SnapshotEntries = 10_000
-	}
-	if o.SnapshotBytes == 0 {
-		o.SnapshotBytes = 64 << 20
-	}
-	if o.KeepEntries == 0 {
-		o.KeepEntries = 5_000
-	}
-	if o.KeepBytes == 0 {
-		o.KeepBytes = 32 << 20
-	}
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 16 << 20
 	}
@@ -89,8 +69,8 @@ type Store struct {
 	db   *pebble.DB
 	opts Options
 
-	// generation is written by the loop under the lock; readers take the lock shared for as long as
-	// they must find the generation alive.
+	// generation is written by the applier under the lock; the others take the lock shared for as long
+	// as they must find the generation alive.
 	mu         sync.RWMutex
 	generation uint64
 	staged     atomic.Uint64 // the newest generation given out
@@ -98,20 +78,26 @@ type Store struct {
 	leases     leaseTable
 	changes    waker
 	exports    exports
-	logged     logRange
+	unsynced   unsynced
+	ending     sync.RWMutex // held shared by those who may come late
+	closed     bool
 
-	// What follows belongs to the loop.
-	hard      pb.HardState
-	applied   pb.SnapshotMetadata // index, term and configuration of the state
-	snapshot  pb.SnapshotMetadata // the newest snapshot taken or received
-	revision  uint64
-	history   history
-	tail      logTail
-	sinceSnap int // bytes appended since the newest snapshot
+	// log is held for writing while what is in memory of the log changes.
+	log   sync.RWMutex
+	hard  pb.HardState
+	tail  logTail
+	dirty bool // what was saved last is not synced
 
-	outgoing  map[uint64]*Outgoing // prepared, not yet claimed
-	streaming *atomic.Int32        // claimed, not yet closed
-	nextToken uint64
+	// standing belongs to the applier, who alone changes it, under the lock.
+	position sync.Mutex
+	standing standing
+	history  history // the applier's
+}
+
+// standing is where the state stands.
+type standing struct {
+	applied  pb.SnapshotMetadata // index, term and configuration
+	revision uint64
 }
 
 // Open opens the store in opts.Dir, making a new one if there is none, and removes what an
@@ -120,23 +106,38 @@ func Open(opts Options) (*Store, error) {
 	opts = opts.withDefaults()
 	cache := pebble.NewCache(blockCacheBytes)
 	defer cache.Unref()
-	db, err := pebble.Open(opts.Dir, pebbleOptions(opts, cache))
+	db, err := openPebble(opts, cache)
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", opts.Dir, err)
 	}
-	s := &Store{
-		db:        db,
-		opts:      opts,
-		tail:      logTail{cacheLimit: opts.CacheBytes},
-		outgoing:  map[uint64]*Outgoing{},
-		streaming: new(atomic.Int32),
-	}
+	s := &Store{db: db, opts: opts, tail: logTail{cacheLimit: opts.CacheBytes}}
 	for _, step := range []func() error{s.checkIdentity, s.loadMeta, s.loadLog, s.dropOtherGenerations} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, db.Close())
 		}
 	}
 	return s, nil
+}
+
+// openPebble opens the instance, a new one twice: the first log of a new instance is in an older format, in
+// which Pebble takes a damaged record for the end of the log and forgets all that follow.
+func openPebble(opts Options, cache *pebble.Cache) (*pebble.DB, error) {
+	o, fs := pebbleOptions(opts, cache), cmp.Or(opts.FS, vfs.Default)
+	found, err := pebble.Peek(opts.Dir, fs)
+	if err == nil && found.Exists {
+		if err := checkLogs(fs, opts.Dir); err != nil {
+			return nil, err
+		}
+		return pebble.Open(opts.Dir, o)
+	}
+	db, err := pebble.Open(opts.Dir, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Close(); err != nil {
+		return nil, err
+	}
+	return pebble.Open(opts.Dir, pebbleOptions(opts, cache))
 }
 
 func pebbleOptions(opts Options, cache *pebble.Cache) *pebble.Options {
@@ -164,12 +165,16 @@ func (quietLogger) Fatalf(format string, args ...any) {
 
 // Close closes the store. All readers and outgoing snapshots must be done.
 func (s *Store) Close() error {
-	s.ReleaseUnclaimed()
+	s.ending.Lock()
+	defer s.ending.Unlock()
+	s.closed = true
 	return s.db.Close()
 }
 
 // Empty reports whether the store has never held an entry, a vote or a snapshot.
 func (s *Store) Empty() bool {
+	s.log.RLock()
+	defer s.log.RUnlock()
 	return s.hard == (pb.HardState{}) && s.tail.last() == 0
 }
 
@@ -195,8 +200,7 @@ func (s *Store) loadMeta() error {
 		to  interface{ Unmarshal([]byte) error }
 	}{
 		{keyHardState, &s.hard},
-		{keyApplied, &s.applied},
-		{keySnapshot, &s.snapshot},
+		{keyApplied, &s.standing.applied},
 	} {
 		if err := s.load(item.key, item.to); err != nil {
 			return err
@@ -216,7 +220,7 @@ func (s *Store) loadState() error {
 	if err != nil {
 		return err
 	}
-	if s.revision, s.history.oldest, err = decodeRevision(value); err != nil {
+	if s.standing.revision, s.history.oldest, err = decodeRevision(value); err != nil {
 		return err
 	}
 	return errors.Join(s.loadHistory(), s.loadLeases())
@@ -249,20 +253,15 @@ func (s *Store) loadLog() error {
 	}
 	err = s.scanLog(s.tail.first(), 1<<63, func(e pb.Entry) bool {
 		s.tail.append(e)
-		if e.Index > s.snapshot.Index {
-			s.sinceSnap += e.Size()
-		}
 		return true
 	})
-	if err != nil {
-		return err
+	// The state may have left the log behind: a snapshot was installed, and the log not reset yet.
+	applied, last := s.standing.applied.Index, s.tail.last()
+	if err == nil && (applied < s.tail.start.index || s.hard.Commit > max(last, applied)) {
+		err = fmt.Errorf("store: log (%d, %d] does not cover applied %d and commit %d",
+			s.tail.start.index, last, applied, s.hard.Commit)
 	}
-	s.logged.set(&s.tail)
-	if s.applied.Index < s.tail.start.index || s.hard.Commit > s.tail.last() {
-		return fmt.Errorf("store: log (%d, %d] does not cover applied %d and commit %d",
-			s.tail.start.index, s.tail.last(), s.applied.Index, s.hard.Commit)
-	}
-	return nil
+	return err
 }
 
 // dropOtherGenerations removes half-received snapshots and states that were replaced.

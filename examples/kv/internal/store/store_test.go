@@ -12,6 +12,7 @@ import (
 
 	"quorate.example/raft"
 	"quorate.example/raft/examples/kv/internal/store"
+	"quorate.example/raft/host"
 	pb "quorate.example/raft/raftpb"
 )
 
@@ -30,7 +31,7 @@ func open(t *testing.T, o store.Options) *store.Store {
 
 func save(t *testing.T, s *store.Store, rd raft.Ready) {
 	t.Helper()
-	require.NoError(t, s.Save(rd, nil))
+	require.NoError(t, s.Save(host.Write{Entries: rd.Entries, HardState: rd.HardState, Sync: rd.MustSync}))
 }
 
 func putEntry(index, term uint64, key, value string) pb.Entry {
@@ -81,7 +82,7 @@ func TestLogAnswersAsMemoryStorageDoes(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	o := store.Options{FS: vfs.NewMem(), CacheBytes: 600, SnapshotEntries: 1, KeepEntries: 5}
+	o := store.Options{FS: vfs.NewMem(), CacheBytes: 600}
 	s := open(t, o)
 	model := raft.NewMemoryStorage()
 	applied, term := uint64(0), uint64(1)
@@ -101,11 +102,8 @@ func TestLogAnswersAsMemoryStorageDoes(t *testing.T) {
 			entries = entries[:1+rng.IntN(len(entries))]
 			apply(t, s, entries...)
 			applied = entries[len(entries)-1].Index
-			taken, err := s.Compact()
-			require.NoError(t, err)
-			require.True(t, taken)
-			if first := s.Position().FirstLog; first > 1 {
-				require.NoError(t, ignoreCompacted(model.Compact(first-1)))
+			if to := applied - min(applied, 5); to > 0 {
+				require.Equal(t, ignoreCompacted(model.Compact(to)), ignoreCompacted(s.Compact(to)))
 			}
 		default:
 			term += uint64(rng.IntN(2))

@@ -11,7 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
-	"quorate.example/raft"
+	"quorate.example/raft/host"
 	pb "quorate.example/raft/raftpb"
 	"quorate.example/raft/rafttest"
 )
@@ -51,8 +51,8 @@ type suiteStorage struct {
 	fs         *vfs.MemFS
 	cacheBytes int
 
-	// The suite reads from several goroutines, but a Store belongs to the one that runs the member's
-	// loop. The lock stands for that loop: it lets one call in at a time.
+	// The suite writes from several goroutines, but the log writer and the applier of a Store are one each.
+	// The lock stands for both. Reads need none.
 	mu sync.Mutex
 	s  *Store
 
@@ -61,9 +61,8 @@ type suiteStorage struct {
 }
 
 func newSuiteStorage(t testing.TB, fs *vfs.MemFS, cacheBytes int) *suiteStorage {
-	s, err := Open(Options{Dir: "data", FS: fs, CacheBytes: cacheBytes, SnapshotEntries: 1})
+	s, err := Open(Options{Dir: "data", FS: fs, CacheBytes: cacheBytes})
 	require.NoError(t, err)
-	s.opts.KeepEntries = 0 // the suite says itself what to keep
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return &suiteStorage{t: t, fs: fs, cacheBytes: cacheBytes, s: s}
 }
@@ -79,13 +78,16 @@ func (c *suiteStorage) Reopen() (rafttest.Storage, error) {
 func (c *suiteStorage) Append(entries []pb.Entry) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.s.Save(raft.Ready{Entries: entries, MustSync: true}, nil)
+	return c.s.Save(host.Write{Entries: entries, Sync: true})
 }
 
 func (c *suiteStorage) SetHardState(hs pb.HardState) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.s.Save(raft.Ready{HardState: hs, MustSync: true}, nil)
+	if err := c.s.Save(host.Write{HardState: hs, Sync: true}); err != nil {
+		return err
+	}
+	return c.s.db.LogData(nil, pebble.Sync) // the store does not sync for a commit index alone
 }
 
 // snapshotRecord is the key of the replicated state under which a snapshot's data is kept.
@@ -109,7 +111,10 @@ func (c *suiteStorage) ApplySnapshot(snap pb.Snapshot) error {
 	if err := staging.Put(stateKey(0, kindRevision, "")[head:], uint64Bytes(1)); err != nil {
 		return err
 	}
-	if err := c.s.Save(raft.Ready{Snapshot: snap, MustSync: true}, staging); err != nil {
+	if err := c.s.Install(snap.Metadata, staging); err != nil {
+		return err
+	}
+	if err := c.s.Save(host.Write{Snapshot: &snap.Metadata, Sync: true}); err != nil {
 		return err
 	}
 	c.received, c.compacted = snap.Metadata, 0
@@ -126,7 +131,7 @@ func (c *suiteStorage) Compact(index uint64) error {
 	if err := c.applyTo(index); err != nil {
 		return err
 	}
-	if _, err := c.s.Compact(); err != nil {
+	if err := c.s.Compact(index); err != nil {
 		return err
 	}
 	return c.s.db.LogData(nil, pebble.Sync)
@@ -134,16 +139,16 @@ func (c *suiteStorage) Compact(index uint64) error {
 
 // applyTo applies entries without carrying out what they say: the suite's are no commands.
 func (c *suiteStorage) applyTo(index uint64) error {
-	if index <= c.s.applied.Index {
+	if index <= c.s.standing.applied.Index {
 		return nil
 	}
-	entries, err := c.s.Entries(c.s.applied.Index+1, index+1, math.MaxUint64)
+	entries, err := c.s.Entries(c.s.standing.applied.Index+1, index+1, math.MaxUint64)
 	if err != nil {
 		return err
 	}
 	a := c.s.Apply()
 	for _, e := range entries {
-		if err := a.Configuration(e, c.s.applied.ConfState, nil); err != nil {
+		if err := a.Configuration(e, c.s.standing.applied.ConfState, nil); err != nil {
 			return err
 		}
 	}
@@ -179,10 +184,7 @@ func (c *suiteStorage) stateAsSnapshot() (pb.Snapshot, error) {
 	if err != nil {
 		return snap, err
 	}
-	out, err := c.s.Claim(snap)
-	if err != nil {
-		return snap, err
-	}
+	out := c.s.Capture()
 	defer func() { require.NoError(c.t, out.Close()) }()
 	snap.Data = nil
 	want := stateKey(0, kindKey, snapshotRecord)[len(generationPrefix(0)):]

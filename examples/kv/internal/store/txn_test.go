@@ -11,6 +11,7 @@ import (
 
 	"quorate.example/raft"
 	"quorate.example/raft/examples/kv/internal/store"
+	"quorate.example/raft/host"
 	pb "quorate.example/raft/raftpb"
 )
 
@@ -190,12 +191,10 @@ func TestStateIsTheSameOnAllMembers(t *testing.T) {
 	want := records(t, plain.s)
 
 	compacting := history
-	compacting.FS, compacting.SnapshotEntries, compacting.KeepEntries = vfs.NewMem(), 10, 3
+	compacting.FS = vfs.NewMem()
 	other := newMachine(t, compacting)
 	fillEverything(other)
-	taken, err := other.s.Compact()
-	require.NoError(t, err)
-	require.True(t, taken)
+	require.NoError(t, other.s.Compact(other.index-3))
 	require.Equal(t, want, records(t, other.s))
 	require.NoError(t, other.s.Close())
 	other = newMachine(t, compacting)
@@ -216,9 +215,10 @@ func TestStateIsTheSameOnAllMembers(t *testing.T) {
 		require.NoError(t, staging.Put([]byte(key), []byte(value)))
 	}
 	meta := pb.SnapshotMetadata{Index: plain.index, Term: 1, ConfState: pb.ConfState{Voters: []uint64{1}}}
-	require.NoError(t, receiver.Save(raft.Ready{
-		Snapshot: pb.Snapshot{Metadata: meta}, HardState: pb.HardState{Term: 1, Commit: plain.index}, MustSync: true,
-	}, staging))
+	require.NoError(t, receiver.Install(meta, staging))
+	require.NoError(t, receiver.Save(host.Write{
+		Snapshot: &meta, HardState: pb.HardState{Term: 1, Commit: plain.index}, Sync: true,
+	}))
 	require.Equal(t, want, records(t, receiver))
 
 	// And they go on alike.
@@ -238,14 +238,13 @@ func TestStateIsTheSameOnAllMembers(t *testing.T) {
 // Claim: the history tells of its changes from any revision it still has, and says of others where it
 // begins.
 func TestHistoryIsBounded(t *testing.T) {
-	m := newMachine(t, store.Options{HistoryChanges: 5, SnapshotEntries: 10, KeepEntries: 1})
+	m := newMachine(t, store.Options{HistoryChanges: 5})
 	defer m.s.Close()
 	for i := 1; i <= 20; i++ {
 		m.put(fmt.Sprint("key-", i), fmt.Sprint(i), 0)
 	}
-	_, err := m.s.Compact()
-	require.NoError(t, err)
-	_, _, err = m.s.Changes(store.ChangesOptions{From: 15})
+	require.NoError(t, m.s.Compact(m.index-1))
+	_, _, err := m.s.Changes(store.ChangesOptions{From: 15})
 	var compacted *store.CompactedError
 	require.ErrorAs(t, err, &compacted)
 	require.EqualValues(t, 16, compacted.Oldest)

@@ -39,15 +39,3 @@ func (w *waker) wait() <-chan struct{} {
 // NextChange returns a channel that is closed when the state changes. Ask for it before looking at the
 // state, so that no change falls between.
 func (s *Store) NextChange() <-chan struct{} { return s.changes.wait() }
-
-// logRange is the range of entries in the log, for those who must not touch the outline of the log.
-type logRange struct{ first, last atomic.Uint64 }
-
-func (r *logRange) set(t *logTail) {
-	r.first.Store(t.first())
-	r.last.Store(t.last())
-}
-
-func (r *logRange) holds(index uint64) bool {
-	return index >= r.first.Load() && index <= r.last.Load()
-}

@@ -3,8 +3,6 @@ package transport
 import (
 	"cmp"
 	"context"
-	"errors"
-	"io"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -182,14 +180,12 @@ func (p *peer) drain() int {
 	}
 }
 
-// closeAndWait ends the sending side and returns what the other side made of it.
-func closeAndWait(stream grpc.ClientStream) error {
+// closeAndWait ends the sending side and returns what the other side answers.
+func closeAndWait(stream grpc.ClientStream) ([]byte, error) {
 	if err := stream.CloseSend(); err != nil {
-		return err
+		return nil, err
 	}
 	var answer frame
-	if err := stream.RecvMsg(&answer); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	return nil
+	err := stream.RecvMsg(&answer)
+	return answer.data, err
 }

@@ -48,7 +48,7 @@ func startSecure(t *testing.T, id uint64, cluster string, files tlsconf.Files) (
 	require.NoError(t, err)
 	m := &member{
 		store: s, address: l.Addr().String(),
-		received: make(chan pb.Message, 10), snapshots: make(chan pb.Message, 1), reports: make(chan bool, 1),
+		received: make(chan pb.Message, 10), snapshots: make(chan pb.Message, 1),
 	}
 	book := &logBook{}
 	m.transport = transport.New(transport.Config{

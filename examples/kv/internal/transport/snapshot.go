@@ -17,13 +17,12 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
-	"quorate.example/raft/examples/kv/internal/store"
 	pb "quorate.example/raft/raftpb"
 )
 
 // A snapshot's stream is one header (the Raft message without content), any number of chunks (each
-// with its CRC-32C in front), and one end (the number of records and the SHA-256 of all chunks). The
-// receiver uses nothing of it before it has seen the end and found everything right.
+// with its CRC-32C in front), and one end (the number of bytes and the SHA-256 of all chunks). The
+// receiver's content ends well only if the end was seen and everything is right.
 const (
 	frameHeader byte = 'H'
 	frameChunk  byte = 'C'
@@ -32,6 +31,8 @@ const (
 	chunkBytes = 256 << 10
 	// stalled is how long a snapshot may make no progress.
 	stalled = 30 * time.Second
+	// installing is how long the other side may take to put it into use.
+	installing = 5 * time.Minute
 )
 
 var (
@@ -40,35 +41,15 @@ var (
 	errBadFrame = errors.New("transport: malformed snapshot")
 )
 
-// SendSnapshot streams a MsgSnap and its content in the background, and reports how that ended.
-func (t *Transport) SendSnapshot(m pb.Message, content *store.Outgoing) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		content.Close()
-		return
-	}
-	t.running.Add(1)
-	go func() {
-		defer t.running.Done()
-		err := t.sendSnapshot(m, content)
-		err = errors.Join(err, content.Close())
-		kind := "sent"
-		if err != nil {
-			kind = "failed"
-		}
-		t.cfg.Metrics.Snapshots.WithLabelValues(kind).Inc()
-		t.handler.ReportSnapshot(m.To, err == nil)
-	}()
-}
-
-func (t *Transport) sendSnapshot(m pb.Message, content *store.Outgoing) error {
+// SendSnapshot implements host.Transport.
+func (t *Transport) SendSnapshot(ctx context.Context, m pb.Message, content io.WriterTo) error {
 	p := t.peer(m.To)
 	if p == nil {
 		return errNoPeer
 	}
-	ctx, cancel := context.WithCancel(t.outgoing(p.ctx, p.id))
+	ctx, cancel := context.WithCancel(t.outgoing(ctx, p.id))
 	defer cancel()
+	defer context.AfterFunc(p.ctx, cancel)()
 	watchdog := time.AfterFunc(stalled, cancel)
 	defer watchdog.Stop()
 	stream, err := p.open(ctx, methodSnapshot)
@@ -84,7 +65,7 @@ func (t *Transport) sendSnapshot(m pb.Message, content *store.Outgoing) error {
 	}
 	err = w.header(m)
 	if err == nil {
-		err = content.Each(w.record)
+		_, err = content.WriteTo(w)
 	}
 	if err == nil {
 		err = w.end()
@@ -92,16 +73,18 @@ func (t *Transport) sendSnapshot(m pb.Message, content *store.Outgoing) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	// After an EOF the other side has the reason.
-	return closeAndWait(stream)
+	// The other side may take its time with the installation. After an EOF it has the reason.
+	watchdog.Reset(installing)
+	_, err = closeAndWait(stream)
+	return err
 }
 
-// chunkWriter cuts records into frames.
+// chunkWriter cuts bytes into frames.
 type chunkWriter struct {
-	send    func([]byte) error
-	digest  hash.Hash
-	records uint64
-	chunk   []byte // with room for kind and checksum in front
+	send   func([]byte) error
+	digest hash.Hash
+	bytes  uint64
+	chunk  []byte // with room for kind and checksum in front
 }
 
 const chunkHead = 1 + 4
@@ -116,19 +99,23 @@ func (w *chunkWriter) header(m pb.Message) error {
 	return w.send(append([]byte{frameHeader}, data...))
 }
 
-func (w *chunkWriter) record(key, value []byte) error {
-	if w.chunk == nil {
-		w.chunk = make([]byte, chunkHead, chunkBytes+chunkBytes/4)
+// Write implements io.Writer.
+func (w *chunkWriter) Write(data []byte) (int, error) {
+	n := len(data)
+	for len(data) > 0 {
+		if w.chunk == nil {
+			w.chunk = make([]byte, chunkHead, chunkHead+chunkBytes)
+		}
+		part := min(len(data), cap(w.chunk)-len(w.chunk))
+		w.chunk = append(w.chunk, data[:part]...)
+		data = data[part:]
+		if len(w.chunk) == cap(w.chunk) {
+			if err := w.flush(); err != nil {
+				return 0, err
+			}
+		}
 	}
-	w.chunk = binary.AppendUvarint(w.chunk, uint64(len(key)))
-	w.chunk = append(w.chunk, key...)
-	w.chunk = binary.AppendUvarint(w.chunk, uint64(len(value)))
-	w.chunk = append(w.chunk, value...)
-	w.records++
-	if len(w.chunk) < chunkBytes {
-		return nil
-	}
-	return w.flush()
+	return n, nil
 }
 
 func (w *chunkWriter) flush() error {
@@ -139,6 +126,7 @@ func (w *chunkWriter) flush() error {
 	w.chunk[0] = frameChunk
 	binary.BigEndian.PutUint32(w.chunk[1:], crc32.Checksum(body, castagnoli))
 	w.digest.Write(body)
+	w.bytes += uint64(len(body))
 	data := w.chunk
 	w.chunk = nil // gRPC may still hold it
 	return w.send(data)
@@ -148,7 +136,7 @@ func (w *chunkWriter) end() error {
 	if err := w.flush(); err != nil {
 		return err
 	}
-	data := binary.BigEndian.AppendUint64([]byte{frameEnd}, w.records)
+	data := binary.BigEndian.AppendUint64([]byte{frameEnd}, w.bytes)
 	return w.send(w.digest.Sum(data))
 }
 
@@ -158,20 +146,18 @@ func (t *Transport) receiveSnapshot(_ any, stream grpc.ServerStream) error {
 	if err != nil {
 		return err
 	}
-	staging, err := t.handler.NewStaging()
-	if err != nil {
-		return status.Error(codes.ResourceExhausted, err.Error())
-	}
-	r := &chunkReader{digest: sha256.New(), put: staging.Put}
-	if err := r.readAll(stream); err != nil {
-		return errors.Join(status.Error(codes.DataLoss, err.Error()), staging.Discard())
+	r := &chunkReader{digest: sha256.New(), next: func(f *frame) error { return stream.RecvMsg(f) }}
+	if err := r.readHeader(); err != nil {
+		return status.Error(codes.DataLoss, err.Error())
 	}
 	if r.message.To != t.cfg.MemberID || r.message.From != from {
-		staging.Discard()
 		return status.Errorf(codes.InvalidArgument, "snapshot from member %d for member %d",
 			r.message.From, r.message.To)
 	}
-	if err := t.handler.ReceiveSnapshot(stream.Context(), r.message, staging); err != nil {
+	if err := t.handler.ReceiveSnapshot(stream.Context(), r.message, r); err != nil {
+		if errors.Is(err, errBadFrame) {
+			err = status.Error(codes.DataLoss, err.Error())
+		}
 		return err
 	}
 	return stream.SendMsg(mem.BufferSlice{mem.SliceBuffer{0}})
@@ -179,35 +165,53 @@ func (t *Transport) receiveSnapshot(_ any, stream grpc.ServerStream) error {
 
 // chunkReader puts together and checks what chunkWriter cut.
 type chunkReader struct {
-	put     func(key, value []byte) error
+	next    func(*frame) error
 	digest  hash.Hash
-	records uint64
+	bytes   uint64
 	message pb.Message
+	frame   frame
+	rest    []byte // of the frame
+	err     error
 }
 
-// readAll reads the stream up to its end frame.
-func (r *chunkReader) readAll(stream grpc.ServerStream) error {
-	var f frame
-	if err := stream.RecvMsg(&f); err != nil {
-		return err
-	}
-	if err := r.readHeader(f.data); err != nil {
-		return err
-	}
-	for {
-		if err := stream.RecvMsg(&f); err != nil {
-			return err
+// Read implements io.Reader.
+func (r *chunkReader) Read(data []byte) (int, error) {
+	for len(r.rest) == 0 && r.err == nil {
+		if r.err = r.next(&r.frame); r.err != nil {
+			r.err = fmt.Errorf("%w: it ends too soon: %w", errBadFrame, noEOF(r.err))
+			break
 		}
-		if len(f.data) > 0 && f.data[0] == frameEnd {
-			return r.readEnd(f.data[1:])
-		}
-		if err := r.readChunk(f.data); err != nil {
-			return err
-		}
+		r.rest, r.err = r.open(r.frame.data)
 	}
+	n := copy(data, r.rest)
+	r.rest = r.rest[n:]
+	if n > 0 {
+		return n, nil
+	}
+	return 0, r.err
 }
 
-func (r *chunkReader) readHeader(data []byte) error {
+// noEOF keeps an end in the middle from being taken for the end.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// open returns what a frame holds, io.EOF if it is a good end.
+func (r *chunkReader) open(data []byte) ([]byte, error) {
+	if len(data) > 0 && data[0] == frameEnd {
+		return nil, r.checkEnd(data[1:])
+	}
+	return r.chunk(data)
+}
+
+func (r *chunkReader) readHeader() error {
+	if err := r.next(&r.frame); err != nil {
+		return err
+	}
+	data := r.frame.data
 	if len(data) == 0 || data[0] != frameHeader {
 		return fmt.Errorf("%w: no header", errBadFrame)
 	}
@@ -220,47 +224,25 @@ func (r *chunkReader) readHeader(data []byte) error {
 	return nil
 }
 
-func (r *chunkReader) readChunk(data []byte) error {
+func (r *chunkReader) chunk(data []byte) ([]byte, error) {
 	if len(data) < chunkHead || data[0] != frameChunk {
-		return fmt.Errorf("%w: no chunk", errBadFrame)
+		return nil, fmt.Errorf("%w: no chunk", errBadFrame)
 	}
 	body := data[chunkHead:]
 	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(data[1:]) {
-		return fmt.Errorf("%w: checksum of a chunk", errBadFrame)
+		return nil, fmt.Errorf("%w: checksum of a chunk", errBadFrame)
 	}
 	r.digest.Write(body)
-	for len(body) > 0 {
-		var key, value []byte
-		var ok bool
-		if key, body, ok = cutPrefixed(body); !ok {
-			return fmt.Errorf("%w: length of a key", errBadFrame)
-		}
-		if value, body, ok = cutPrefixed(body); !ok {
-			return fmt.Errorf("%w: length of a value", errBadFrame)
-		}
-		r.records++
-		if err := r.put(key, value); err != nil {
-			return err
-		}
-	}
-	return nil
+	r.bytes += uint64(len(body))
+	return body, nil
 }
 
-func (r *chunkReader) readEnd(data []byte) error {
-	if len(data) != 8+sha256.Size || binary.BigEndian.Uint64(data) != r.records {
-		return fmt.Errorf("%w: number of records", errBadFrame)
+func (r *chunkReader) checkEnd(data []byte) error {
+	if len(data) != 8+sha256.Size || binary.BigEndian.Uint64(data) != r.bytes {
+		return fmt.Errorf("%w: number of bytes", errBadFrame)
 	}
 	if !bytes.Equal(data[8:], r.digest.Sum(nil)) {
 		return fmt.Errorf("%w: checksum of the whole", errBadFrame)
 	}
-	return nil
-}
-
-// cutPrefixed splits off a byte string that has its length in front.
-func cutPrefixed(data []byte) (item, rest []byte, ok bool) {
-	size, n := binary.Uvarint(data)
-	if n <= 0 || size > uint64(len(data)-n) {
-		return nil, nil, false
-	}
-	return data[n : n+int(size)], data[n+int(size):], true
+	return io.EOF
 }

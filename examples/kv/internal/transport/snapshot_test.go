@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"io"
 	"slices"
@@ -38,7 +39,8 @@ func written(t *testing.T) [][]byte {
 	snap := pb.Snapshot{Data: []byte("token"), Metadata: pb.SnapshotMetadata{Index: 5, Term: 2}}
 	require.NoError(t, w.header(pb.Message{Type: pb.MsgSnap, To: 2, Snapshot: &snap}))
 	for i := range byte(5) {
-		require.NoError(t, w.record([]byte{i}, make([]byte, 100_000)))
+		_, err := w.Write(bytes.Repeat([]byte{i}, 100_000))
+		require.NoError(t, err)
 	}
 	require.NoError(t, w.end())
 	require.Len(t, out, 4)
@@ -46,16 +48,20 @@ func written(t *testing.T) [][]byte {
 }
 
 func readBack(data [][]byte) (int, error) {
-	n := 0
-	r := &chunkReader{digest: sha256.New(), put: func(_, _ []byte) error { n++; return nil }}
-	return n, r.readAll(&frames{data: data})
+	stream := &frames{data: data}
+	r := &chunkReader{digest: sha256.New(), next: func(f *frame) error { return stream.RecvMsg(f) }}
+	if err := r.readHeader(); err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(io.Discard, r)
+	return int(n), err
 }
 
 // Claim: no damage to a snapshot's stream goes unnoticed.
 func TestDamagedSnapshotIsRefused(t *testing.T) {
 	n, err := readBack(written(t))
 	require.NoError(t, err)
-	require.Equal(t, 5, n)
+	require.Equal(t, 500_000, n)
 	damage := map[string]func(f [][]byte) [][]byte{
 		"cut short":     func(f [][]byte) [][]byte { return f[:3] },
 		"chunk missing": func(f [][]byte) [][]byte { return slices.Delete(f, 1, 2) },

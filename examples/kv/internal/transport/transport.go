@@ -1,13 +1,14 @@
 // Package transport carries Raft's messages between members over gRPC.
 //
 // Each member keeps one stream to each other member for messages, and opens another one for each
-// snapshot. Sending never waits: what does not fit into a peer's queue is dropped and reported, as
+// snapshot and for each question that it asks. Sending messages never waits: what does not fit into a peer's queue is dropped and reported, as
 // Raft is made for losing messages but not for a loop that stands still. Receiving does wait, until
 // the loop has room; gRPC's flow control passes the wait on to the sender, whose queue then fills.
 package transport
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"strconv"
@@ -22,25 +23,21 @@ import (
 	"google.golang.org/grpc/status"
 
 	"quorate.example/raft/examples/kv/internal/metrics"
-	"quorate.example/raft/examples/kv/internal/store"
 	"quorate.example/raft/examples/kv/internal/tlsconf"
 	pb "quorate.example/raft/raftpb"
 )
 
-// Handler is the member that a transport works for. Receive and ReceiveSnapshot may wait; the
-// reports must not.
+// Handler is the member that a transport works for. ReportUnreachable must not wait; the others may.
 type Handler interface {
 	// Receive takes a message from a peer.
 	Receive(ctx context.Context, m pb.Message) error
-	// NewStaging returns where a snapshot that begins to arrive is put.
-	NewStaging() (*store.Staging, error)
-	// ReceiveSnapshot takes a snapshot that has arrived whole, and owns its content from then on. It
-	// returns when the snapshot was installed or found superfluous.
-	ReceiveSnapshot(ctx context.Context, m pb.Message, content *store.Staging) error
+	// ReceiveSnapshot takes a snapshot, whose content ends with io.EOF only if all of it arrived as it was
+	// sent. It returns when the snapshot was installed or found superfluous.
+	ReceiveSnapshot(ctx context.Context, m pb.Message, content io.Reader) error
+	// Answer answers a peer's question.
+	Answer(ctx context.Context, question []byte) ([]byte, error)
 	// ReportUnreachable says that messages to a peer were lost.
 	ReportUnreachable(id uint64)
-	// ReportSnapshot says how sending a snapshot to a peer ended.
-	ReportSnapshot(id uint64, ok bool)
 }
 
 // Config says who a transport speaks for.
@@ -68,6 +65,7 @@ const (
 	serviceName    = "quorate.kv.Raft"
 	methodMessages = "Messages"
 	methodSnapshot = "Snapshot"
+	methodAsk      = "Ask"
 
 	headerCluster = "kv-cluster"
 	headerFrom    = "kv-from"
@@ -126,6 +124,7 @@ func New(cfg Config, handler Handler) *Transport {
 		Streams: []grpc.StreamDesc{
 			{StreamName: methodMessages, Handler: t.receiveMessages, ClientStreams: true},
 			{StreamName: methodSnapshot, Handler: t.receiveSnapshot, ClientStreams: true},
+			{StreamName: methodAsk, Handler: t.receiveQuestion, ClientStreams: true},
 		},
 	}, t)
 	return t
@@ -199,14 +198,15 @@ func (t *Transport) peer(id uint64) *peer {
 	return t.peers[id]
 }
 
-// Send passes messages on without waiting. Snapshots go through SendSnapshot.
-func (t *Transport) Send(messages []pb.Message) {
+// Send implements host.Transport. It never fails.
+func (t *Transport) Send(messages []pb.Message) error {
 	for i := range messages {
 		m := &messages[i]
 		if p := t.peer(m.To); p == nil || !p.enqueue(m) {
 			t.dropped(m.To, 1)
 		}
 	}
+	return nil
 }
 
 // dropped counts lost messages and tells Raft, which then asks the peer what it has.

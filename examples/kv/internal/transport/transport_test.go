@@ -2,7 +2,9 @@ package transport_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -12,7 +14,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
-	"quorate.example/raft"
 	"quorate.example/raft/examples/kv/internal/metrics"
 	"quorate.example/raft/examples/kv/internal/store"
 	"quorate.example/raft/examples/kv/internal/transport"
@@ -31,7 +32,6 @@ type member struct {
 
 	mu          sync.Mutex
 	unreachable int
-	reports     chan bool
 }
 
 func (m *member) Receive(ctx context.Context, msg pb.Message) error {
@@ -43,15 +43,23 @@ func (m *member) Receive(ctx context.Context, msg pb.Message) error {
 	}
 }
 
-func (m *member) NewStaging() (*store.Staging, error) { return m.store.NewStaging() }
-
-func (m *member) ReceiveSnapshot(_ context.Context, msg pb.Message, content *store.Staging) error {
-	rd := raft.Ready{Snapshot: *msg.Snapshot, MustSync: true}
-	if err := m.store.Save(rd, content); err != nil {
+func (m *member) ReceiveSnapshot(_ context.Context, msg pb.Message, content io.Reader) error {
+	staging, err := m.store.Stage(content)
+	if err != nil {
+		return err
+	}
+	if err := m.store.Install(msg.Snapshot.Metadata, staging); err != nil {
 		return err
 	}
 	m.snapshots <- msg
 	return nil
+}
+
+func (m *member) Answer(_ context.Context, question []byte) ([]byte, error) {
+	if len(question) == 0 {
+		return nil, errors.New("there is no question")
+	}
+	return append([]byte("an answer to "), question...), nil
 }
 
 func (m *member) ReportUnreachable(uint64) {
@@ -59,8 +67,6 @@ func (m *member) ReportUnreachable(uint64) {
 	defer m.mu.Unlock()
 	m.unreachable++
 }
-
-func (m *member) ReportSnapshot(_ uint64, ok bool) { m.reports <- ok }
 
 func (m *member) losses() int {
 	m.mu.Lock()
@@ -80,7 +86,6 @@ func start(t *testing.T, id uint64, cluster string, room int) *member {
 		address:   l.Addr().String(),
 		received:  make(chan pb.Message, room),
 		snapshots: make(chan pb.Message, 1),
-		reports:   make(chan bool, 1),
 	}
 	m.transport = transport.New(transport.Config{
 		MemberID: id, Address: m.address, Cluster: cluster, Metrics: metrics.New(fmt.Sprint(id)),
@@ -187,17 +192,21 @@ func TestStrangersAreRefused(t *testing.T) {
 	require.Empty(t, b.received)
 }
 
-// Claim: a snapshot arrives as it was sent, and both sides learn of it.
+// send has member 1 send its state to member 2.
+func send(a *member) error {
+	snap := pb.Snapshot{Metadata: a.store.Applied()}
+	content := a.store.Capture()
+	defer content.Release()
+	msg := pb.Message{Type: pb.MsgSnap, From: 1, To: 2, Term: 4, Snapshot: &snap}
+	return a.transport.SendSnapshot(context.Background(), msg, content)
+}
+
+// Claim: a snapshot arrives as it was sent, and the sender learns of it.
 func TestSnapshotArrivesWhole(t *testing.T) {
 	a, b := start(t, 1, "x", 0), start(t, 2, "x", 0)
 	a.transport.SetPeers(map[uint64]string{2: b.address})
 	fill(t, a.store, 3000, strings.Repeat("v", 500))
-	snap, err := a.store.Snapshot()
-	require.NoError(t, err)
-	content, err := a.store.Claim(snap)
-	require.NoError(t, err)
-	a.transport.SendSnapshot(pb.Message{Type: pb.MsgSnap, From: 1, To: 2, Term: 4, Snapshot: &snap}, content)
-	require.True(t, <-a.reports)
+	require.NoError(t, send(a))
 	msg := <-b.snapshots
 	require.EqualValues(t, 4, msg.Term)
 	require.EqualValues(t, 3000, msg.Snapshot.Metadata.Index)
@@ -209,26 +218,29 @@ func TestSnapshotArrivesWhole(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-// Claim: a snapshot that cannot be sent is reported as failed.
+// Claim: a snapshot that is not taken is an error of its sender, and leaves room for the next one.
 func TestLostSnapshotIsReported(t *testing.T) {
 	a, b := start(t, 1, "x", 0), start(t, 2, "x", 0)
 	fill(t, a.store, 10, "v")
-	send := func() {
-		snap, err := a.store.Snapshot()
-		require.NoError(t, err)
-		content, err := a.store.Claim(snap)
-		require.NoError(t, err)
-		a.transport.SendSnapshot(pb.Message{Type: pb.MsgSnap, From: 1, To: 2, Snapshot: &snap}, content)
-	}
-	send()
-	require.False(t, <-a.reports, "the peer is not known")
+	require.Error(t, send(a), "the peer is not known")
 	a.transport.SetPeers(map[uint64]string{2: b.address})
 	staging, err := b.store.NewStaging()
 	require.NoError(t, err)
-	send()
-	require.False(t, <-a.reports, "the peer is busy with another snapshot")
+	require.Error(t, send(a), "the peer is busy with another snapshot")
 	require.NoError(t, staging.Discard())
-	send()
-	require.True(t, <-a.reports)
+	require.NoError(t, send(a))
 	<-b.snapshots
+}
+
+// Claim: a question gets the answer of the member that it is for, or an error.
+func TestQuestionIsAnswered(t *testing.T) {
+	a, b := start(t, 1, "x", 0), start(t, 2, "x", 0)
+	_, err := a.transport.Ask(t.Context(), 2, []byte("this"))
+	require.Error(t, err, "the peer is not known")
+	a.transport.SetPeers(map[uint64]string{2: b.address})
+	answer, err := a.transport.Ask(t.Context(), 2, []byte("this"))
+	require.NoError(t, err)
+	require.Equal(t, "an answer to this", string(answer))
+	_, err = a.transport.Ask(t.Context(), 2, nil)
+	require.ErrorContains(t, err, "there is no question")
 }

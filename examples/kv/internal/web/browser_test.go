@@ -88,8 +88,8 @@ func cannedAPI() http.Handler {
 	answer("/status", 200, `{"id":1,"leader":1,"state":"StateLeader","term":7,"commit":123456789,"applied":123456780,
 		"revision":4711,"first_log":123400000,"last_log":123456789,"log_bytes":7340032,"snapshot":123450000,
 		"progress":[
-			{"id":1,"match":123456789,"next":123456790,"state":"StateReplicate","active":true},
-			{"id":2,"match":123456700,"next":123456790,"state":"StateReplicate","active":true,"in_flight":3,"in_flight_bytes":900},
+			{"id":1,"match":123456789,"next":123456790,"state":"replicate","active":true},
+			{"id":2,"match":123456700,"next":123456790,"state":"replicate","active":true,"in_flight":3,"in_flight_bytes":900},
 			{"id":3,"match":5,"next":6,"state":"StateSnapshot","active":false,"in_flight":12,"in_flight_bytes":1572864}],
 		"explain":["Member 3 needs a snapshot.","It is being sent."],
 		"events":[{"time":"2030-01-02T03:04:05Z","kind":"leader","reason":"election"},
