@@ -252,7 +252,21 @@ func changeBeforeSnapshot(s *Scene) bool {
 // refusedAtMatch: a member refuses what it had acknowledged; ours does not ask it again at once.
 func refusedAtMatch(s *Scene) bool {
 	return s.Input.Type == pb.MsgAppResp && s.Input.Reject &&
-		count(s.Our, pb.MsgApp)+count(s.Our, pb.MsgSnap) < count(s.Ref, pb.MsgApp)+count(s.Ref, pb.MsgSnap)
+		(count(s.Our, pb.MsgApp)+count(s.Our, pb.MsgSnap) < count(s.Ref, pb.MsgApp)+count(s.Ref, pb.MsgSnap) ||
+			stillWaitsFor(s, s.Input.From))
+}
+
+// stillWaitsFor: with no snapshot to be had the reference sends nothing either, but does not wait any more.
+func stillWaitsFor(s *Scene, id uint64) bool {
+	if s.Ref.Status == nil || s.Our.Status == nil || len(s.Ref.Status.Progress) != len(s.Our.Status.Progress) {
+		return false
+	}
+	for i, ref := range s.Ref.Status.Progress {
+		if our := s.Our.Status.Progress[i]; our.ID == id {
+			return our.Paused && !ref.Paused && our.Match == ref.Match && our.Next == our.Match+1 && ref.Next == our.Next
+		}
+	}
+	return false
 }
 
 // commitLearnt: a vote request or a refusal told ours what is committed.
