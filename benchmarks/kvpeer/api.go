@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -172,16 +173,20 @@ func (a *api) lead(w http.ResponseWriter, r *http.Request, body []byte, local fu
 		if !errors.Is(err, raft.ErrNotLeader) {
 			return err
 		}
-		address := a.node.machine.leader.Load()
-		known := address != nil && *address != a.node.http && a.node.raft.State() != raft.Leader
-		if known && r.Header.Get(headerForwarded) == "" {
-			return a.forward(w, r, *address, body)
+		if address := a.node.leaderHTTP(); address != "" && r.Header.Get(headerForwarded) == "" {
+			err := a.forward(w, r, address, body)
+			if !errors.Is(err, errNotSent) {
+				return err
+			}
 		}
 		if err := pause(r.Context()); err != nil {
 			return err
 		}
 	}
 }
+
+// errNotSent says that a request did not reach the leader, so that it can be repeated.
+var errNotSent = errors.New("the leader cannot be reached")
 
 // forward passes a request on to the leader.
 func (a *api) forward(w http.ResponseWriter, r *http.Request, address string, body []byte) error {
@@ -192,7 +197,11 @@ func (a *api) forward(w http.ResponseWriter, r *http.Request, address string, bo
 	}
 	req.Header.Set(headerForwarded, strconv.FormatUint(a.node.id, 10))
 	resp, err := a.leader.Do(req)
-	if err != nil {
+	var network *net.OpError
+	switch {
+	case errors.As(err, &network) && network.Op == "dial":
+		return errNotSent
+	case err != nil:
 		return errUnknown
 	}
 	defer resp.Body.Close()

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/raft"
 	boltdb "github.com/hashicorp/raft-boltdb/v2"
 	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/metadb"
 	"go.etcd.io/bbolt"
 )
 
@@ -48,10 +49,28 @@ func openLog(kind, dir string) (logStore, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
-		return wal.Open(dir)
+		return openWAL(dir)
 	}
 	return nil, fmt.Errorf("-log %s: want boltdb or wal", kind)
 }
+
+// walStore closes what the store leaves open: the small database that it keeps its votes in.
+type walStore struct {
+	*wal.WAL
+	meta *metadb.BoltMetaDB
+}
+
+func openWAL(dir string) (logStore, error) {
+	meta := new(metadb.BoltMetaDB)
+	log, err := wal.Open(dir, wal.WithMetaStore(meta))
+	if err != nil {
+		return nil, err
+	}
+	return walStore{log, meta}, nil
+}
+
+// Close implements io.Closer.
+func (s walStore) Close() error { return errors.Join(s.WAL.Close(), s.meta.Close()) }
 
 // node is one member.
 type node struct {
@@ -201,6 +220,16 @@ func pause(ctx context.Context) error {
 	case <-ctx.Done():
 		return errNoLeader
 	}
+}
+
+// leaderHTTP returns where another member that leads serves clients, "" if that is not known.
+func (n *node) leaderHTTP() string {
+	_, id := n.raft.LeaderWithID()
+	address := n.machine.leader.Load()
+	if id == "" || id == serverID(n.id) || address == nil || *address == n.http {
+		return ""
+	}
+	return *address
 }
 
 // status is what kv bench wants to know.
