@@ -22,7 +22,7 @@ type raftLog struct {
 	tail      logTail
 	terms     termRuns
 	measured  *measured
-	failure   error // the first error of Storage that cannot be handled
+	failure   *failure // the first error of Storage that cannot be handled
 }
 
 // measured remembers the size of the entries in (lo, hi], which after returned last: a search for the
@@ -51,11 +51,14 @@ func newLog(storage Storage, applyLimit uint64) (raftLog, error) {
 	}, nil
 }
 
+// failure is an error that a member stops with.
+type failure struct{ err error }
+
 // fail records an error of Storage that the protocol has no answer to; the member stops before
 // anything that was decided after it can leave.
 func (l *raftLog) fail(doing string, err error) {
 	if l.failure == nil {
-		l.failure = fmt.Errorf("raft: %s: %w", doing, err)
+		l.failure = &failure{fmt.Errorf("raft: %s: %w", doing, err)}
 	}
 }
 

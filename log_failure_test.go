@@ -31,7 +31,7 @@ func TestLogKeepsTheFirstFailureOfStorage(t *testing.T) {
 		store.ents, store.err, store.broken = c.ents, c.err, true
 		_, err = log.slice(0, 2, noLimit)
 		require.Error(t, err, name)
-		require.ErrorContains(t, log.failure, c.text, name)
+		require.ErrorContains(t, log.failure.err, c.text, name)
 		first := log.failure
 		require.True(t, log.hasConfChange(0, 2, 0), "what cannot be read may hold one")
 		_, err = log.term(1)

@@ -274,7 +274,7 @@ func naiveLimit(ents []pb.Entry, maxSize uint64) []pb.Entry {
 // check compares everything that can be asked of the log.
 func (m *logModel) check() {
 	t := m.t
-	require.NoError(t, m.log.failure)
+	require.Nil(t, m.log.failure)
 	require.Equal(t, m.last(), m.log.last(), "seed %d", m.seed)
 	require.Equal(t, m.edge.index+1, m.log.first(), "seed %d", m.seed)
 	require.Equal(t, m.id(m.last()), m.log.lastID(), "seed %d", m.seed)

@@ -276,9 +276,9 @@ func (r *raft) checkStorage() {
 
 func (r *raft) storageFailed() {
 	if r.rare == nil || r.rare.hooks.storageError == nil {
-		panic(r.log.failure)
+		panic(r.log.failure.err)
 	}
 	r.rare.halted = true
-	r.logger.error("halts", logErr(r.log.failure))
-	r.rare.hooks.storageError.StorageFailed(r.log.failure)
+	r.logger.error("halts", logErr(r.log.failure.err))
+	r.rare.hooks.storageError.StorageFailed(r.log.failure.err)
 }
