@@ -61,7 +61,7 @@ func newConfig(i int) *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(fmt.Sprint(i + 1))
 	c.Logger = hclog.NewNullLogger()
-	const patience = 500 * time.Millisecond
+	const patience = 10 * time.Second
 	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = patience, patience, patience
 	c.BatchApplyCh = true
 	c.MaxAppendEntries = 1024

@@ -58,6 +58,7 @@ func TestPageOnAPhoneInTheDark(t *testing.T) {
 		{Name: "prefers-color-scheme", Value: "dark"},
 	}))
 	p.waitFor(`document.querySelectorAll("#events li").length === 2`)
+	p.waitFor(`document.querySelector('tr[data-id="3"] [data-name="In flight"]') !== null`)
 	require.Equal(t, `member 3 <img src=x onerror="document.title='pwned'"> is stuck`,
 		p.text(`document.querySelector("#events li").lastChild.textContent`))
 	require.Equal(t, "Member 3 needs a snapshot. It is being sent.", p.text(`document.getElementById("explain").textContent`))
