@@ -29,7 +29,7 @@ var faults = []fault{
 	{"a quorum off by one commits", plant.Edit{File: "replication.go",
 		Old: "case l.ahead <= voters/2:\n		return false\n	case r.peers.CommittedAbove(p.Match):",
 		New: "case l.ahead < voters/2:\n		return false\n	case true:"},
-		"elections", []string{"commit"}, false},
+		"entries", []string{"commit"}, false},
 	{"half of a joint configuration commits", plant.Edit{File: "replication.go",
 		Old: "return r.peers.CommittedAbove(next) && r.commitOwn(r.peers.Committed())",
 		New: "in, _ := r.peers.Voters()\n		return l.ahead > in/2 && r.commitOwn(p.Match)"},
