@@ -319,9 +319,6 @@ func (r *raft) onAppend(m *pb.Message) error {
 	r.hear(m.From)
 	prev := entryID{term: m.LogTerm, index: m.Index}
 	if prev.index < r.log.committed {
-		if err := r.checkCommitted(m); err != nil {
-			return err
-		}
 		// What is committed is never taken back: tell the leader to go on from there.
 		r.acknowledge(m.From, r.log.committed)
 		return nil

@@ -103,7 +103,7 @@ func goroot(t *testing.T) string {
 // Claim: an interrupted demo takes its processes and directories with it, and says so.
 func TestInterruptedDemoCleansUp(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("there is no SIGINT for a child here")
+		t.Skip("Windows cannot send SIGINT to another process, which is what is tested")
 	}
 	cmd, temp := demo(t, "-dir", filepath.Join(goroot(t), "src"))
 	var out bytes.Buffer

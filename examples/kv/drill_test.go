@@ -49,7 +49,7 @@ func TestShortDrill(t *testing.T) {
 // Claim: an interrupted drill takes its processes and files with it.
 func TestInterruptedDrillCleansUp(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("there is no SIGINT for a child here")
+		t.Skip("Windows cannot send SIGINT to another process, which is what is tested")
 	}
 	cmd, temp := inTemp(t, "drill", "-for", "10m", "-loopback")
 	var out bytes.Buffer

@@ -34,7 +34,7 @@ func TestLoopbackAddressesDiffer(t *testing.T) {
 // Claim: namespaces are made, lose packets of a direction, and are gone afterwards.
 func TestNamespacesComeAndGo(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("network namespaces need root")
+		t.Skip("only root may make network namespaces; the drill then uses proxies, which other tests cover")
 	}
 	s, err := newNamespaces(2)
 	if err != nil {
