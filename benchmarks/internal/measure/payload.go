@@ -26,10 +26,11 @@ func Number(text string) int {
 }
 
 // Payloads is a stock of different payloads, made before the clock starts. It is a ring: large ones
-// come again.
+// come again. It is one block without pointers, so that the collector has nothing to do with it.
 type Payloads struct {
-	ring [][]byte
+	all  []byte
 	size int
+	n    int // payloads in all
 }
 
 const stockBytes = 32 << 20
@@ -37,11 +38,9 @@ const stockBytes = 32 << 20
 // NewPayloads returns a stock for n proposals of size bytes, which is at least 8.
 func NewPayloads(n, size int) *Payloads {
 	n = max(1, min(n, stockBytes/size))
-	p := &Payloads{ring: make([][]byte, n), size: size}
-	all := make([]byte, n*size)
-	for i := range p.ring {
-		p.ring[i] = all[i*size : (i+1)*size : (i+1)*size]
-		fill(p.ring[i], i)
+	p := &Payloads{all: make([]byte, n*size), size: size, n: n}
+	for i := range n {
+		fill(p.At(i), i)
 	}
 	return p
 }
@@ -59,14 +58,20 @@ func fill(data []byte, i int) {
 }
 
 // At returns the payload of proposal i.
-func (p *Payloads) At(i int) []byte { return p.ring[i%len(p.ring)] }
+func (p *Payloads) At(i int) []byte {
+	if i >= p.n {
+		i %= p.n
+	}
+	end := (i + 1) * p.size
+	return p.all[i*p.size : end : end]
+}
 
 // Check panics if a payload was changed.
 func (p *Payloads) Check() {
 	want := make([]byte, p.size)
-	for i, data := range p.ring {
+	for i := range p.n {
 		fill(want, i)
-		Check(bytes.Equal(data, want), "payload %d was changed", i)
+		Check(bytes.Equal(p.At(i), want), "payload %d was changed", i)
 	}
 }
 
