@@ -55,6 +55,7 @@ func (r *raft) applyConfChange(cc pb.ConfChangeV2) pb.ConfState {
 		return r.peers.ConfState()
 	}
 	r.noteRemovals(&next)
+	r.spreadMarks()
 	r.peers = next
 	r.setFloors()
 	r.dropMarksOf(func(id uint64) bool { return !r.peers.Has(id) })

@@ -148,7 +148,22 @@ func (rn *RawNode) readyStaysInMemory() bool {
 		return false
 	}
 	for i := range r.out.marks {
-		if p := r.peers.Get(r.out.marks[i].to); p != nil && p.Next <= r.log.tail.start {
+		if !r.markStaysInMemory(&r.out.marks[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// markStaysInMemory reports whether turning m into messages certainly does not read from Storage.
+func (r *raft) markStaysInMemory(m *mark) bool {
+	if m.to != None {
+		p := r.peers.Get(m.to)
+		return p == nil || p.Next > r.log.tail.start
+	}
+	peers := r.peers.All()
+	for i := range peers {
+		if p := &peers[i]; p.Next <= r.log.tail.start && p.ID != r.id {
 			return false
 		}
 	}

@@ -1,6 +1,8 @@
 package raft
 
 import (
+	"slices"
+
 	pb "quorate.example/raft/raftpb"
 	"quorate.example/raft/tracker"
 )
@@ -69,7 +71,7 @@ type ownAck struct{ term, index uint64 }
 
 // mark stands for messages that are built when a Ready is asked for.
 type mark struct {
-	to     uint64
+	to     uint64 // None: everybody else, all of whom have it as their last item or had it
 	before int32  // its place: before this many messages of the lane
 	count  int32  // appends that are due
 	round  uint32 // see outbox.again
@@ -86,6 +88,16 @@ const (
 
 // sent marks a member, in Peer.Queued, that this Ready already has an append for.
 const sent = ^uint32(0)
+
+// message adds an empty message that may leave at once, to be filled in before the next call.
+func (o *outbox) message() *pb.Message {
+	l := &o.now
+	if len(l.room) == cap(l.room) {
+		l.reserve(1)
+	}
+	l.room = l.room[:len(l.room)+1]
+	return &l.room[len(l.room)-1]
+}
 
 // send is the only way out for a finished message.
 func (r *raft) send(m pb.Message) {
@@ -110,7 +122,7 @@ func (r *raft) send(m pb.Message) {
 		}
 		r.out.endRounds()
 	}
-	*r.out.now.next() = m
+	*r.out.message() = m
 }
 
 // sendLater queues what waits for the disk.
@@ -151,20 +163,80 @@ func (r *raft) acknowledge(to, index uint64) {
 // mark returns p's last item if it is a mark of this sort, or a new one.
 func (o *outbox) mark(p *tracker.Peer, sort markSort) *mark {
 	if p.Queued != 0 {
-		if m := &o.marks[p.Queued-1]; m.sort == sort {
+		if m := &o.marks[p.Queued-1]; m.sort == sort && (m.to != None || sort == markHeartbeat) {
 			return m
 		}
 	}
-	return o.newMark(p, sort)
+	m := o.newMark(p.ID, sort)
+	p.Queued = uint32(len(o.marks))
+	return m
 }
 
-func (o *outbox) newMark(p *tracker.Peer, sort markSort) *mark {
+func (o *outbox) newMark(to uint64, sort markSort) *mark {
 	if o.marks == nil {
 		o.marks = make([]mark, 0, 2)
 	}
-	o.marks = append(o.marks, mark{to: p.ID, before: int32(len(o.now.room)) - o.now.taken, sort: sort})
-	p.Queued = uint32(len(o.marks))
+	o.marks = append(o.marks, mark{to: to, before: int32(len(o.now.room)) - o.now.taken, sort: sort})
 	return &o.marks[len(o.marks)-1]
+}
+
+// markAll is one mark for everybody else, where all of them are in the same position: their last item is
+// the same mark for everybody, or none. Otherwise it returns nil, and each has to get a mark of its own.
+func (r *raft) markAll(sort markSort) *mark {
+	o := &r.out
+	peers := r.peers.All()
+	queued := sent
+	for i := range peers {
+		p := &peers[i]
+		switch {
+		case p.ID == r.id:
+		case sort == markAppends && (p.State != tracker.StateReplicate || p.IsPaused() || p.Next <= r.log.apply.handed):
+			return nil // only some get one, or a snapshot
+		case queued == sent:
+			queued = p.Queued
+		case queued != p.Queued:
+			return nil
+		}
+	}
+	if queued == sent {
+		return nil // there is nobody else
+	}
+	if queued != 0 {
+		m := &o.marks[queued-1]
+		switch {
+		case m.to != None:
+			return nil
+		case m.sort == sort:
+			return m
+		}
+	}
+	m := o.newMark(None, sort)
+	for i := range peers {
+		peers[i].Queued = uint32(len(o.marks))
+	}
+	return m
+}
+
+// spreadMarks makes marks for everybody into one for each: the configuration is about to change, and who is
+// new is not meant by them.
+func (r *raft) spreadMarks() {
+	o := &r.out
+	if !slices.ContainsFunc(o.marks, func(m mark) bool { return m.to == None }) {
+		return
+	}
+	marks := o.marks
+	o.marks = nil
+	for _, m := range marks {
+		if m.to != None {
+			o.marks = append(o.marks, m)
+			continue
+		}
+		for _, p := range r.peers.All() {
+			if m.to = p.ID; m.to != r.id {
+				o.marks = append(o.marks, m)
+			}
+		}
+	}
 }
 
 // markAppend marks one append for p.
@@ -186,9 +258,6 @@ func (o *outbox) beginRound() {
 
 // markFill marks appends for p until its window is full.
 func (o *outbox) markFill(p *tracker.Peer) { o.mark(p, markAppends).fill = true }
-
-// markHeartbeat marks a heartbeat for p.
-func (o *outbox) markHeartbeat(p *tracker.Peer) { o.mark(p, markHeartbeat) }
 
 // dropMarks forgets all marks: the leadership that they are for has ended.
 func (r *raft) dropMarks() { r.dropMarksOf(func(uint64) bool { return true }) }
@@ -237,7 +306,7 @@ func (r *raft) takeNow(extra int) []pb.Message {
 		return o.now.takeWith(extra)
 	}
 	finished := o.now.take()
-	o.now.reserve(len(finished) + len(o.marks) + extra)
+	o.now.reserve(len(finished) + r.dueMessages() + extra)
 	var last piece
 	n := int32(0)
 	for i := range o.marks {
@@ -246,13 +315,10 @@ func (r *raft) takeNow(extra int) []pb.Message {
 			o.now.add(finished[n:m.before])
 			n = m.before
 		}
-		p := r.peers.Get(m.to)
-		switch {
-		case p == nil:
-		case m.sort == markHeartbeat:
-			r.heartbeat(p)
-		default:
-			r.takeAppends(p, m, &last)
+		if m.to == None {
+			r.takeForAll(m, &last)
+		} else if p := r.peers.Get(m.to); p != nil {
+			r.takeMark(p, m, &last)
 		}
 	}
 	if int(n) < len(finished) {
@@ -263,15 +329,64 @@ func (r *raft) takeNow(extra int) []pb.Message {
 	return o.now.takeWith(extra)
 }
 
-// takeAppends turns a mark into appends. The first one goes even without entries, unless it would
-// only repeat what this Ready holds for the member already; further ones go if there are entries.
-func (r *raft) takeAppends(p *tracker.Peer, m *mark, last *piece) {
-	always := p.Queued != sent
-	left := m.count
-	if m.round == r.out.round {
-		left += r.out.again
+// takeForAll turns a mark into messages for everybody else, who as a rule are all sent the same.
+func (r *raft) takeForAll(m *mark, last *piece) {
+	left := r.out.appendsDue(m)
+	peers := r.peers.All()
+	for i := range peers {
+		p := &peers[i]
+		switch {
+		case p.ID == r.id:
+		case m.sort == markHeartbeat:
+			r.heartbeat(p)
+		case p.Next == last.next && p.Queued != sent && p.State == tracker.StateReplicate && !p.IsPaused() && !p.Inflights.Full():
+			r.emitAppend(p, last)
+			p.Queued = sent
+			if left > 1 {
+				r.takeAppends(p, left-1, false, last)
+			}
+		default:
+			r.takeAppends(p, left, m.fill, last)
+		}
 	}
-	for ; (left > 0 || m.fill) && !p.IsPaused(); left-- {
+}
+
+// dueMessages returns how many messages the marks will be, if each is one.
+func (r *raft) dueMessages() int {
+	n := 0
+	for i := range r.out.marks {
+		if r.out.marks[i].to == None {
+			n += r.peers.Len() - 1
+		} else {
+			n++
+		}
+	}
+	return n
+}
+
+// takeMark turns a mark into messages for p.
+func (r *raft) takeMark(p *tracker.Peer, m *mark, last *piece) {
+	if m.sort == markHeartbeat {
+		r.heartbeat(p)
+	} else {
+		r.takeAppends(p, r.out.appendsDue(m), m.fill, last)
+	}
+}
+
+// appendsDue returns how many appends m stands for.
+func (o *outbox) appendsDue(m *mark) int32 {
+	if m.round == o.round {
+		return m.count + o.again
+	}
+	return m.count
+}
+
+// takeAppends sends p as many appends as are left, or with fill until its window is full. The first one goes
+// even without entries, unless it would only repeat what this Ready holds for the member already; further
+// ones go if there are entries.
+func (r *raft) takeAppends(p *tracker.Peer, left int32, fill bool, last *piece) {
+	always := p.Queued != sent
+	for ; (left > 0 || fill) && !p.IsPaused(); left-- {
 		if !r.nextAppend(p, always, last) {
 			break
 		}

@@ -16,6 +16,14 @@ func (r *raft) replicateToAll() {
 	}
 	o.beginRound()
 	o.repeats = !r.cfg.EagerAppends
+	if o.repeats {
+		if m := r.markAll(markAppends); m != nil {
+			m.count++
+			m.round = o.round
+			o.beating = false
+			return
+		}
+	}
 	peers := r.peers.All()
 	for i := range peers {
 		p := &peers[i]
@@ -109,23 +117,35 @@ func (r *raft) nextAppend(p *tracker.Peer, always bool, last *piece) bool {
 		}
 		*last = c
 	}
-	entries := last.entries
-	if len(entries) == 0 && !always {
+	if len(last.entries) == 0 && !always {
 		return false
 	}
-	m := r.out.now.next()
-	m.Type, m.To, m.From, m.Term = pb.MsgApp, p.ID, r.id, r.term
-	m.Index, m.LogTerm, m.Commit = p.Next-1, last.prevTerm, r.log.committed
-	if len(entries) > 0 {
-		assert(entries[0].Index == p.Next, "an append starts where the member's log ends")
-		m.Entries = entries
-		if p.Inflights == nil {
-			p.Window(r.cfg.MaxInflightMsgs, r.cfg.MaxInflightBytes)
-		}
+	r.emitAppend(p, last)
+	if full {
+		p.MsgAppFlowPaused = true
 	}
-	p.SentEntries(len(entries), last.bytes)
-	p.SentCommit(r.log.committed)
 	return true
+}
+
+// emitAppend sends p the piece c, which starts where p is, and moves p on.
+func (r *raft) emitAppend(p *tracker.Peer, c *piece) {
+	l := &r.out.now
+	at := len(l.room)
+	if at == cap(l.room) {
+		l.reserve(1)
+		at = len(l.room)
+	}
+	l.room = l.room[:at+1]
+	m := &l.room[at]
+	m.Type, m.To, m.From, m.Term = pb.MsgApp, p.ID, r.id, r.term
+	m.Index, m.LogTerm, m.Commit = p.Next-1, c.prevTerm, r.log.committed
+	p.SentCommit(r.log.committed)
+	if n := len(c.entries); n > 0 {
+		assert(c.entries[0].Index == p.Next, "an append starts where the member's log ends")
+		m.Entries = c.entries
+		p.Window(r.cfg.MaxInflightMsgs, r.cfg.MaxInflightBytes)
+		p.SentEntries(n, c.bytes)
+	}
 }
 
 // ---- the leader hears answers
@@ -268,6 +288,9 @@ func (r *raft) heartbeatAll() {
 		return
 	}
 	r.out.repeats, r.out.beating = false, !r.cfg.EagerAppends
+	if r.out.beating && r.markAll(markHeartbeat) != nil {
+		return
+	}
 	peers := r.peers.All()
 	for i := range peers {
 		p := &peers[i]
@@ -276,7 +299,7 @@ func (r *raft) heartbeatAll() {
 		case r.cfg.EagerAppends:
 			r.heartbeat(p)
 		default:
-			r.out.markHeartbeat(p)
+			r.out.mark(p, markHeartbeat)
 		}
 	}
 }
@@ -285,7 +308,7 @@ func (r *raft) heartbeatAll() {
 func (r *raft) heartbeat(p *tracker.Peer) {
 	commit := min(p.Match, r.log.committed)
 	p.SentCommit(commit)
-	m := r.out.now.next()
+	m := r.out.message()
 	m.Type, m.To, m.From, m.Term = pb.MsgHeartbeat, p.ID, r.id, r.term
 	m.Commit, m.Context = commit, r.readContext()
 }

@@ -38,7 +38,9 @@ func (ps *Peers) All() []Peer {
 	return ps.slots
 }
 
-// wake makes the slots.
+// wake makes the slots. It is rare, and inlined into the callers of All it would be most of them.
+//
+//go:noinline
 func (ps *Peers) wake() {
 	slots := make([]Peer, len(ps.resting))
 	for i := range slots {
