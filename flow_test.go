@@ -389,6 +389,18 @@ func TestMarkedAppendsDieWithTheMember(t *testing.T) {
 	require.Len(t, sentTo(msgs, 4), 1)
 }
 
+// Who joins between the mark and its emission is not meant by it.
+func TestMarksAreNotForWhoJoinsLater(t *testing.T) {
+	g := newGroup(t, 3)
+	g.elect(1)
+	g.get(1).Tick()
+	g.get(1).ApplyConfChange(pb.ConfChange{Type: pb.ConfChangeAddNode, NodeID: 4})
+	beats := only(g.emit(1), pb.MsgHeartbeat)
+	require.Len(t, sentTo(beats, 2), 1)
+	require.Len(t, sentTo(beats, 3), 1)
+	require.Empty(t, sentTo(beats, 4))
+}
+
 // A mark that dies with its member leaves nothing to do: HasReady stays exact.
 func TestMarksOfARemovedMemberAreNoReady(t *testing.T) {
 	g := newGroupOf(t, pb.ConfState{Voters: []uint64{1}, Learners: []uint64{2}})
