@@ -57,6 +57,13 @@ func (r *raft) tick() {
 	}
 }
 
+// idles reports whether a tick only counts, as long as nothing else happens and time is not up: a follower
+// without anything that a tick lets go of or counts down.
+func (r *raft) idles() bool {
+	return r.state == StateFollower && (r.rare == nil || r.rare.keepsLease == 0 && !r.rare.halted) &&
+		r.out.rests() && r.log.tail.rests()
+}
+
 // tickLeader is tick for a leader, which has sent few messages since the last one or not.
 func (r *raft) tickLeader(few bool) {
 	r.leadership.ticks++

@@ -145,3 +145,6 @@ func (t *logTail) rest() {
 		t.entries, t.chunk = nil, 0
 	}
 }
+
+// rests reports whether rest has nothing to do.
+func (t *logTail) rests() bool { return !t.used && cap(t.entries) == 0 && t.chunk == 0 }

@@ -298,6 +298,11 @@ func (o *outbox) rest() {
 	o.now.rest()
 }
 
+// rests reports whether rest has nothing to do.
+func (o *outbox) rests() bool {
+	return o.emitted == 0 && o.load == nil && len(o.marks) == 0 && cap(o.now.room) == 0 && o.now.pieces == 0
+}
+
 // takeNow empties the first lane, with every mark turned into what is due by now. Room for extra more
 // messages is left behind them.
 func (r *raft) takeNow(extra int) []pb.Message {

@@ -155,8 +155,10 @@ func (rn *RawNode) takeSync(rd *Ready, d due) {
 			rd.Messages = l.later.take()
 		default:
 			later := l.later.waiting()
-			rd.Messages = append(r.takeNow(len(later)), later...)
-			l.later.forget()
+			if rd.Messages = r.takeNow(len(later)); len(later) > 0 {
+				rd.Messages = append(rd.Messages, later...)
+				l.later.forget()
+			}
 		}
 		o.emitted += int32(len(rd.Messages))
 	}
@@ -171,7 +173,9 @@ func (rn *RawNode) takeSync(rd *Ready, d due) {
 	if writes {
 		done.written, done.write = true, r.writeReport(rd)
 	}
-	done.applied = rd.CommittedEntries
+	if len(rd.CommittedEntries) > 0 {
+		done.applied = rd.CommittedEntries
+	}
 }
 
 // takeAsync turns what is to be saved and applied into messages for the host's threads, with what

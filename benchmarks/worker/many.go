@@ -33,11 +33,13 @@ func electTrios(trios []trio, tune ...tuning) {
 	}
 }
 
-// round is a leader's round of heartbeats with all that follows from it.
+// round is a tick of all three, a leader's round of heartbeats, and all that follows from it.
 func (t *trio) round(answers []*message) []*message {
 	answers = answers[:0]
+	for _, node := range t.nodes {
+		node.Tick()
+	}
 	leader := t.nodes[0]
-	leader.Tick()
 	rd := leader.Ready()
 	for i := range rd.Messages {
 		follower := t.nodes[msgTo(&rd.Messages[i])-1]
