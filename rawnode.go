@@ -274,7 +274,7 @@ func (rn *RawNode) ForgetLeader() error {
 func (rn *RawNode) ReadIndex(rctx []byte) {
 	if r := &rn.raft; r.state == StateLeader && !r.halted() {
 		rn.looked, r.out.repeats = false, false
-		_ = r.read(waiting{context: rctx})
+		_ = r.read(&waiting{context: rctx})
 		return
 	}
 	_ = rn.input(&pb.Message{Type: pb.MsgReadIndex, Entries: []pb.Entry{{Data: rctx}}})

@@ -30,11 +30,15 @@ type pendingReads struct {
 
 // waiting is a read that waits.
 type waiting struct {
-	index    uint64     // the commit index when it arrived
-	from     uint64     // the member that forwarded it; None for the leader's own
-	context  []byte     // of one of its own
-	entries  []pb.Entry // of one that was forwarded, which hold the context
-	handOver bool       // asked by the leader itself, to know that it leads
+	index   uint64 // the commit index when it arrived
+	context []byte
+	asker   *asker // nil: this leader's host
+}
+
+// asker is who else wants to know.
+type asker struct {
+	id      uint64     // the member that forwarded the read; None: the leader itself, to know that it leads
+	entries []pb.Entry // as they came, with the context
 }
 
 // rest lets go of memory that only load justifies.
@@ -52,29 +56,29 @@ func (r *raft) onRead(m *pb.Message) error {
 	if len(m.Entries) == 0 {
 		return badMessage(m, "Entries", "empty", "one, with the context")
 	}
-	w := waiting{from: m.From, entries: m.Entries}
-	if m.From == None || m.From == r.id {
-		w = waiting{context: m.Entries[0].Data}
+	w := waiting{context: m.Entries[0].Data}
+	if m.From != None && m.From != r.id {
+		w.asker = &asker{id: m.From, entries: m.Entries}
 	}
-	return r.read(w)
+	return r.read(&w)
 }
 
 // read answers a read, or lets it wait for a round of heartbeats or for the first commit of the term.
-func (r *raft) read(w waiting) error {
+func (r *raft) read(w *waiting) error {
 	reads := &r.leadership.reads
 	if r.deviates(d9BoundedReads) && len(reads.queue)+len(r.leadership.early()) >= maxWaitingReads {
 		return ErrTooManyReads
 	}
 	switch alone := r.isQuorum(); {
 	case alone && !r.deviates(d14SingleVoterReadWaits):
-		r.answerRead(&w, r.log.committed)
+		r.answerRead(w, r.log.committed)
 	case !r.committedInTerm():
 		// Until then our commit index may be behind that of the leader before us.
 		s := r.leadership.seldomly()
-		s.early = append(s.early, w)
+		s.early = append(s.early, *w)
 	case alone:
-		r.answerRead(&w, r.log.committed)
-	case r.takeRead(&w):
+		r.answerRead(w, r.log.committed)
+	case r.takeRead(w):
 		r.heartbeatAll()
 	}
 	return nil
@@ -85,9 +89,12 @@ func (r *raft) isQuorum() bool {
 	if !r.deviates(d16OwnQuorum) {
 		return r.peers.Singleton()
 	}
-	self := r.peers.Get(r.id)
 	in, out := r.peers.Voters()
-	return self != nil && self.Role.Incoming() && in == 1 && (out == 0 || out == 1 && self.Role.Outgoing())
+	if in != 1 || out > 1 {
+		return false
+	}
+	self := r.peers.Get(r.id)
+	return self != nil && self.Role.Incoming() && (out == 0 || self.Role.Outgoing())
 }
 
 // committedInTerm reports whether an entry of this leader's term is committed.
@@ -104,9 +111,6 @@ func (r *raft) takeRead(w *waiting) (needsRound bool) {
 	reads := &r.leadership.reads
 	w.index = r.log.committed
 	reads.queue = append(reads.queue, *w)
-	if self := r.peers.Get(r.id); self != nil {
-		self.ReadAck = reads.newest()
-	}
 	return true
 }
 
@@ -218,7 +222,7 @@ func (r *raft) onReadAck(p *tracker.Peer, context []byte) {
 // confirmReads answers the reads that a quorum has confirmed.
 func (r *raft) confirmReads() {
 	reads := &r.leadership.reads
-	confirmed := r.peers.Quorum(func(p *tracker.Peer) uint64 { return p.ReadAck })
+	confirmed := r.peers.Quorum(func(p *tracker.Peer) uint64 { return r.readAck(p) })
 	n := 0
 	for n < len(reads.queue) && reads.confirmed < confirmed {
 		reads.confirmed++
@@ -230,14 +234,21 @@ func (r *raft) confirmReads() {
 	reads.queue = reads.queue[:rest]
 }
 
+// readAck returns the number of the newest read that p has echoed. This member knows all of its own.
+func (r *raft) readAck(p *tracker.Peer) uint64 {
+	if p.ID == r.id {
+		return r.leadership.reads.newest()
+	}
+	return p.ReadAck
+}
+
 // answerRead gives the answer to the host, or sends it to the member that forwarded the read.
 func (r *raft) answerRead(w *waiting, index uint64) {
-	switch {
-	case w.handOver:
-	case w.from == None:
+	switch a := w.asker; {
+	case a == nil:
 		*r.out.underLoad().reads.next() = ReadState{Index: index, RequestCtx: w.context}
-	default:
-		r.send(pb.Message{To: w.from, Type: pb.MsgReadIndexResp, Index: index, Entries: w.entries})
+	case a.id != None:
+		r.send(pb.Message{To: a.id, Type: pb.MsgReadIndexResp, Index: index, Entries: a.entries})
 	}
 }
 

@@ -76,7 +76,7 @@ func (r *raft) goOnHandingOver() {
 			}
 		}
 		reads := &r.leadership.reads
-		reads.queue = append(reads.queue, waiting{index: r.log.committed, handOver: true})
+		reads.queue = append(reads.queue, waiting{index: r.log.committed, asker: &asker{}})
 		h.read = reads.newest()
 		r.heartbeatAll()
 	case r.quorumWasTold():

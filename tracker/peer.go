@@ -68,7 +68,7 @@ type Peer struct {
 	// Progress is the progress of its log. IsLearner is kept in step with Role.
 	Progress
 
-	// ReadAck is the highest read number that it answered. Thesis 6.4.
+	// ReadAck is the highest read number that it answered, 0 for the leader itself. Thesis 6.4.
 	ReadAck uint64
 	// TickAck is the highest tick of the leader that it answered, for the lease. Thesis 6.4.1.
 	TickAck uint64

@@ -106,7 +106,7 @@ var revertedRules = []reverted{
 		old: "	n := binary.LittleEndian.Uint64(context)\n", new: "	n := reads.newest()\n", profile: "network"},
 		"", []string{"TestOldAcknowledgementsDoNotConfirmARetriedRead"}, 0, nil},
 	{"B33", fault{name: "one member confirms a read", file: "read.go",
-		old: "confirmed := r.peers.Quorum(func(p *tracker.Peer) uint64 { return p.ReadAck })", new: "confirmed := reads.newest()",
+		old: "confirmed := r.peers.Quorum(func(p *tracker.Peer) uint64 { return r.readAck(p) })", new: "confirmed := reads.newest()",
 		profile: "network", members: 5},
 		"", []string{"TestReadNeedsAFullQuorumThatAnswersLater", "TestReadNeedsBothMajoritiesOfAJointConfiguration"}, 400, nil},
 	{"B34", fault{name: "a forwarded read carries a term", file: "rules.go",
