@@ -87,11 +87,7 @@ func (r *raft) cut(p *tracker.Peer, empty bool) (piece, error) {
 		return c, err
 	}
 	c.next = p.Next
-	if p.State == tracker.StateProbe {
-		c.entries, err = r.log.afterStepBack(p.Next-1, r.cfg.MaxSizePerMsg)
-	} else {
-		c.entries, err = r.log.after(p.Next-1, r.cfg.MaxSizePerMsg)
-	}
+	c.entries, err = r.log.after(p.Next-1, r.cfg.MaxSizePerMsg)
 	if r.cfg.MaxInflightBytes != noLimit {
 		c.bytes = payloadsSize(c.entries)
 	}
