@@ -27,7 +27,7 @@ func ents(first uint64, terms ...uint64) []pb.Entry {
 func TestProbesAreNoMoreThanTerms(t *testing.T) {
 	for seed := int64(0); seed < 60; seed++ {
 		rng := rand.New(rand.NewSource(seed))
-		ofLeader, ofFollower, _ := twoLogs(rng, 12)
+		ofLeader, ofFollower, _ := twoLogs(rng, 12+int(seed))
 		if lastTerm(ofLeader) < lastTerm(ofFollower) {
 			ofLeader, ofFollower = ofFollower, ofLeader
 		}

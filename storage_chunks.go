@@ -140,18 +140,15 @@ func (c *chunks) grow(more, n int) {
 }
 
 // truncate drops the entries from first on, which is there. Those that are replaced stay as they are for whoever
-// holds them.
+// holds them, and are not kept by what precedes them: that is copied, up to the start of its chunk.
 func (c *chunks) truncate(first uint64) {
 	k, pos := c.find(first)
 	if pos == 0 && k > 0 {
 		k--
-		pos = uint64(len(c.chunk(k)))
+		c.newest = c.chunk(k)
+	} else {
+		c.newest = append(make([]pb.Entry, 0, pos), c.chunk(k)[:pos]...)
 	}
-	kept := c.chunk(k)[:pos:pos]
-	if whole := uint64(cap(c.chunk(k))); pos < whole/2 {
-		kept = append(make([]pb.Entry, 0, pos), kept...) // most of the chunk would be kept for nothing
-	}
-	c.newest = kept
 	c.keepOlder(0, k)
 }
 

@@ -3,6 +3,7 @@ package raft_test
 import (
 	"math"
 	"math/rand"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -116,4 +117,26 @@ func TestStorageOfALongLogAllocatesEachEntryOnce(t *testing.T) {
 		require.Len(t, got, page)
 	}
 	require.Less(t, allocated()-before, uint64(1.3*entrySize*pages*page))
+}
+
+// What is compacted or replaced does not stay in memory, wherever in a long log the border is.
+func TestStorageLetsGoOfWhatIsDropped(t *testing.T) {
+	const n, payload = 10000, 1 << 10
+	for keep := uint64(0); keep <= 3000; keep += 600 {
+		held := func(drop func(ms *raft.MemoryStorage) error) int64 {
+			before, _ := liveHeap()
+			ms := raft.NewMemoryStorage()
+			for i := uint64(1); i <= n; i++ {
+				require.NoError(t, ms.Append([]pb.Entry{{Index: i, Term: 1, Data: make([]byte, payload)}}))
+			}
+			require.NoError(t, drop(ms))
+			after, _ := liveHeap()
+			runtime.KeepAlive(ms)
+			return after - before
+		}
+		most := int64(keep*(payload+2*48) + 1024*48 + 16<<10)
+		require.Less(t, held(func(ms *raft.MemoryStorage) error { return ms.Compact(n - keep) }), most, "%d kept", keep)
+		replaced := run(keep+1, 2)
+		require.Less(t, held(func(ms *raft.MemoryStorage) error { return ms.Append(replaced) }), most, "%d kept", keep)
+	}
 }
