@@ -84,8 +84,9 @@ func fitting(ents []pb.Entry, size *uint64, maxSize uint64) int {
 	if maxSize == noLimit {
 		return len(ents)
 	}
+	var s sizer
 	for i := range ents {
-		if *size += entrySize(&ents[i]); *size > maxSize {
+		if *size += s.of(&ents[i]); *size > maxSize {
 			return i
 		}
 	}
