@@ -86,7 +86,6 @@ func (r *raft) tickLeader(few bool) {
 	if (r.leadership.ticks-uint64(r.cfg.ElectionTick))%uint64(r.cfg.HeartbeatTick) == 0 {
 		if few {
 			r.peers.Rest()
-			r.log.measured = nil
 		}
 		r.stepLocal(&pb.Message{Type: pb.MsgBeat, From: r.id})
 	}

@@ -27,7 +27,7 @@ func ents(first uint64, terms ...uint64) []pb.Entry {
 func TestProbesAreNoMoreThanTerms(t *testing.T) {
 	for seed := int64(0); seed < 60; seed++ {
 		rng := rand.New(rand.NewSource(seed))
-		ofLeader, ofFollower, _ := twoLogs(rng, 12)
+		ofLeader, ofFollower, _ := twoLogs(rng, 12+int(seed))
 		if lastTerm(ofLeader) < lastTerm(ofFollower) {
 			ofLeader, ofFollower = ofFollower, ofLeader
 		}
@@ -76,6 +76,43 @@ func TestLongTailOfOneTermIsOneRefusal(t *testing.T) {
 			require.Equal(t, g.get(1).terms(), g.get(2).terms())
 		})
 	}
+}
+
+// A search that has gone back by many terms goes on by doubling steps, so that it does not take a round trip
+// for each of very many terms; with Mirror36 it does (D21). It sends no snapshot of what the log still holds.
+func TestLongSearchGoesBackByDoublingSteps(t *testing.T) {
+	const runs = 300
+	ofLeader, ofFollower := repeat(1, 5), repeat(1, 5)
+	for term := uint64(2); term < 2*runs; term += 2 {
+		ofFollower = append(ofFollower, term)
+		ofLeader = append(ofLeader, term+1)
+	}
+	search := func(compacted uint64, opts ...option) (refusals int) {
+		g := newGroup(t, 3)
+		g.withLog(1, append(ofLeader, 2*runs), opts...)
+		g.withLog(2, ofFollower, opts...)
+		g.withLog(3, append(ofLeader, 2*runs), opts...)
+		g.isolate(2)
+		g.elect(1)
+		if compacted > 0 {
+			require.NoError(t, g.get(1).store.Compact(compacted))
+		}
+		g.lose = func(m pb.Message) bool {
+			if m.Type == pb.MsgAppResp && m.Reject {
+				refusals++
+			}
+			require.NotEqual(t, pb.MsgSnap, m.Type)
+			return false
+		}
+		g.heal()
+		g.ticks(2, 1)
+		want, got := g.get(1).terms(), g.get(2).terms()
+		require.Equal(t, want, got[len(got)-len(want):])
+		return refusals
+	}
+	require.Less(t, search(0), 20)
+	require.Less(t, search(6), 20, "compacted up to where the logs part")
+	require.Greater(t, search(0, mirror), runs-10)
 }
 
 func repeat(term uint64, n int) []uint64 {

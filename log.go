@@ -21,13 +21,8 @@ type raftLog struct {
 	apply     applyState
 	tail      logTail
 	terms     termRuns
-	measured  *measured
 	failure   *failure // the first error of Storage that cannot be handled
 }
-
-// measured remembers the size of the entries in (lo, hi], which after returned last: a search for the
-// place where two logs agree asks for nearly the same again and again.
-type measured struct{ lo, hi, size uint64 }
 
 func newLog(storage Storage, applyLimit uint64) (raftLog, error) {
 	first, err := storage.FirstIndex()
@@ -153,7 +148,6 @@ func (l *raftLog) replace(ents []pb.Entry) {
 		l.terms.truncate(before)
 	}
 	l.tail.replace(ents)
-	l.measured = nil
 	l.noteTerms(ents)
 }
 
@@ -287,35 +281,6 @@ func (l *raftLog) after(i, maxSize uint64) ([]pb.Entry, error) {
 	return l.slice(i, l.last(), maxSize)
 }
 
-// afterStepBack is after for one who goes back in the log in small steps.
-func (l *raftLog) afterStepBack(i, maxSize uint64) ([]pb.Entry, error) {
-	if l.measured == nil {
-		l.measured = new(measured)
-	}
-	m := l.measured
-	if i >= m.lo || m.lo-i > m.hi-m.lo || maxSize == noLimit {
-		ents, err := l.after(i, maxSize)
-		*m = measured{lo: i, hi: i + uint64(len(ents)), size: entsSize(ents)}
-		return ents, err
-	}
-	ents, err := l.slice(i, m.hi, noLimit)
-	if err != nil || uint64(len(ents)) != m.hi-i {
-		*m = measured{}
-		return l.after(i, maxSize)
-	}
-	n := len(ents)
-	m.size += entsSize(ents[:m.lo-i])
-	for ; n > 1 && m.size > maxSize; n-- {
-		m.size -= entrySize(&ents[n-1])
-	}
-	if n == len(ents) && m.hi < l.last() {
-		*m = measured{} // there may be room for more
-		return l.after(i, maxSize)
-	}
-	m.lo, m.hi = i, i+uint64(n)
-	return ents[:n:n], nil
-}
-
 // slice returns the entries in (lo, hi], up to maxSize bytes but at least one. The error is
 // ErrCompacted; Storage's other errors are failures.
 func (l *raftLog) slice(lo, hi, maxSize uint64) ([]pb.Entry, error) {
@@ -381,7 +346,6 @@ func (l *raftLog) restore(s *pb.Snapshot) {
 	i := s.Metadata.Index
 	l.committed = i
 	l.tail.restore(s)
-	l.measured = nil
 	l.terms.reset(entryID{term: s.Metadata.Term, index: i})
 }
 

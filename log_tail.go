@@ -97,7 +97,7 @@ func (t *logTail) append(ents []pb.Entry) []pb.Entry {
 func (t *logTail) grow(more int) {
 	n := len(t.entries)
 	t.chunk = min(max(2*t.chunk, firstChunk), max(64, int32(min(2*n, lastChunk)), t.chunk), lastChunk)
-	fresh := make([]pb.Entry, n, n+max(more, int(t.chunk)))
+	fresh := make([]pb.Entry, n, n+max(more, int(t.chunk), n))
 	copy(fresh, t.entries)
 	t.entries = fresh
 }

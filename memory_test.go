@@ -95,3 +95,10 @@ func TestMemoryThatLoadTookIsLetGo(t *testing.T) {
 	require.Less(t, settled()-before, int64(spare+8<<10))
 	runtime.KeepAlive(g)
 }
+
+// allocated returns how many bytes were allocated so far.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}

@@ -52,6 +52,9 @@ const (
 	// D20: with StepDownOnRemoval a leader that is removed first makes sure that a quorum knows of it,
 	// and hands over.
 	d20HandOverOnRemoval
+	// D21: a search for the place where two logs agree that has gone back by many terms goes on by
+	// doubling steps.
+	d21LongSearch
 
 	allDeviations deviation = 1<<iota - 1
 )

@@ -95,11 +95,7 @@ func (r *raft) cut(p *tracker.Peer, empty bool) (piece, error) {
 		return c, err
 	}
 	c.next = p.Next
-	if p.State == tracker.StateProbe {
-		c.entries, err = r.log.afterStepBack(p.Next-1, r.cfg.MaxSizePerMsg)
-	} else {
-		c.entries, err = r.log.after(p.Next-1, r.cfg.MaxSizePerMsg)
-	}
+	c.entries, err = r.log.after(p.Next-1, r.cfg.MaxSizePerMsg)
 	if r.cfg.MaxInflightBytes != noLimit {
 		c.bytes = payloadsSize(c.entries)
 	}
@@ -182,6 +178,9 @@ func (r *raft) onAppendNack(p *tracker.Peer, m *pb.Message) {
 		r.emitEvent(PeerLostDurableState{ID: p.ID, Match: p.Match, Index: m.RejectHint})
 		return
 	}
+	if p.State == tracker.StateProbe && r.deviates(d21LongSearch) {
+		next = min(next, r.leap(p))
+	}
 	if !p.MaybeDecrTo(m.Index, next) {
 		return
 	}
@@ -189,6 +188,26 @@ func (r *raft) onAppendNack(p *tracker.Peer, m *pb.Message) {
 		p.BecomeProbe()
 	}
 	r.replicate(p, true)
+}
+
+// patientSearch is how many refusals a search for the place where two logs agree takes while it goes back by a
+// term at a time. Then it goes back by so many entries, twice as many each time: a follower may get again what it
+// has, at most as much as it lacks, but the round trips do not grow with the number of terms.
+const patientSearch = 8
+
+// leap returns the highest position that may be asked about next, now that p refused the last probe. It does not
+// go back beyond what the log holds, where a search term by term might end before.
+func (r *raft) leap(p *tracker.Peer) uint64 {
+	n := p.Refusals()
+	if n < patientSearch {
+		return p.Next
+	}
+	edge := r.log.first() - 1
+	back := uint64(1) << min(n-patientSearch, 62)
+	if edge >= p.Next || p.Next-edge <= back {
+		return max(edge, p.Match)
+	}
+	return p.Next - 1 - back
 }
 
 // onAppendAck notes that p's log agrees with ours up to index, and goes on from there.

@@ -50,9 +50,9 @@ type MemoryStorage struct {
 	sync.Mutex // guards all that follows
 
 	hardState pb.HardState
-	// edge is the position before entries[0]: of the snapshot, or of what was compacted.
-	edge    entryID
-	entries []pb.Entry
+	// edge is the position before the first entry: of the snapshot, or of what was compacted.
+	edge entryID
+	log  chunks
 
 	// The snapshot. One at edge with nothing but voters in it, as most small groups start from, is only
 	// these; any other one is whole. With neither, there is none.
@@ -100,7 +100,12 @@ func (ms *MemoryStorage) keepWhole(s pb.Snapshot) {
 	ms.voters, ms.snapshot = nil, &whole
 }
 
-func (ms *MemoryStorage) last() uint64 { return ms.edge.index + uint64(len(ms.entries)) }
+func (ms *MemoryStorage) last() uint64 {
+	if n := len(ms.log.newest); n > 0 {
+		return ms.log.newest[n-1].Index
+	}
+	return ms.edge.index
+}
 
 // InitialState returns what SetHardState saved, and the configuration of the snapshot.
 func (ms *MemoryStorage) InitialState() (pb.HardState, pb.ConfState, error) {
@@ -118,8 +123,8 @@ func (ms *MemoryStorage) SetHardState(st pb.HardState) error {
 }
 
 // Entries returns the entries in [lo, hi), up to maxSize bytes and at least one, none if lo is hi. It
-// panics if hi is more than one above the last index. The result shares memory with the storage, which never changes
-// an entry once it is there.
+// panics if hi is more than one above the last index. The result may share memory with the storage, which never
+// changes an entry once it is there.
 func (ms *MemoryStorage) Entries(lo, hi, maxSize uint64) ([]pb.Entry, error) {
 	ms.Lock()
 	defer ms.Unlock()
@@ -128,11 +133,10 @@ func (ms *MemoryStorage) Entries(lo, hi, maxSize uint64) ([]pb.Entry, error) {
 		return nil, ErrCompacted
 	case hi > ms.last()+1:
 		panic(fmt.Sprintf("raft: MemoryStorage.Entries: hi is %d; allowed: up to %d", hi, ms.last()+1))
-	case len(ms.entries) == 0 || lo > hi:
+	case ms.log.empty() || lo > hi:
 		return nil, ErrUnavailable
 	}
-	from, to := lo-ms.edge.index-1, hi-ms.edge.index-1
-	return limitSize(ms.entries[from:to:to], maxSize), nil
+	return ms.log.slice(lo, hi, maxSize), nil
 }
 
 // Term returns the term of entry i; that of the entry before the first is known too.
@@ -151,7 +155,7 @@ func (ms *MemoryStorage) term(i uint64) (uint64, error) {
 	case i > ms.last():
 		return 0, ErrUnavailable
 	}
-	return ms.entries[i-ms.edge.index-1].Term, nil
+	return ms.log.at(i).Term, nil
 }
 
 // LastIndex returns the index of the last entry, or of the snapshot if there is none.
@@ -181,13 +185,13 @@ func (ms *MemoryStorage) ApplySnapshot(snap pb.Snapshot) error {
 	ms.Lock()
 	defer ms.Unlock()
 	meta := snap.Metadata
-	isNew := ms.snapIndex() == 0 && ms.edge.index == 0 && len(ms.entries) == 0
+	isNew := ms.snapIndex() == 0 && ms.edge.index == 0 && ms.log.empty()
 	if ms.snapIndex() >= meta.Index && !(isNew && meta.Index == 0) {
 		return ErrSnapOutOfDate
 	}
 	ms.edge = entryID{term: meta.Term, index: meta.Index}
 	ms.setSnap(snap)
-	ms.entries = nil
+	ms.log = chunks{}
 	return nil
 }
 
@@ -232,17 +236,10 @@ func (ms *MemoryStorage) Compact(compactIndex uint64) error {
 	if ms.voters != nil {
 		ms.keepWhole(ms.snap())
 	}
-	n := compactIndex - ms.edge.index
-	ms.edge = entryID{term: ms.entries[n-1].Term, index: compactIndex}
-	// A copy, so that the memory of what was dropped is free. Who compacts again and again will append as
-	// much again.
-	rest := ms.entries[n:]
-	ms.entries = append(make([]pb.Entry, 0, len(rest)+min(int(n), maxSpare)), rest...)
+	ms.edge = entryID{term: ms.log.at(compactIndex).Term, index: compactIndex}
+	ms.log.dropTo(compactIndex)
 	return nil
 }
-
-// maxSpare bounds the room for entries that MemoryStorage takes in advance after a compaction.
-const maxSpare = 1024
 
 // Append saves entries at their indexes and drops what was there from the first of them on. Entries
 // that are compacted already are skipped. It panics if they would leave a gap.
@@ -260,19 +257,12 @@ func (ms *MemoryStorage) Append(entries []pb.Entry) error {
 		entries = entries[ms.edge.index+1-first:]
 		first = ms.edge.index + 1
 	}
-	keep := first - ms.edge.index - 1
-	switch n := uint64(len(ms.entries)); {
-	case keep > n:
-		panic(fmt.Sprintf("raft: MemoryStorage.Append: entries[0].Index is %d; allowed: up to %d",
-			first, ms.last()+1))
-	case keep < n:
-		// Capped, so that the entries that are replaced stay as they are for whoever holds them.
-		ms.entries = ms.entries[:keep:keep]
+	switch last := ms.last(); {
+	case first > last+1:
+		panic(fmt.Sprintf("raft: MemoryStorage.Append: entries[0].Index is %d; allowed: up to %d", first, last+1))
+	case first <= last:
+		ms.log.truncate(first)
 	}
-	if need := len(ms.entries) + len(entries); need > cap(ms.entries) {
-		// Twice as much each time: append grows by less, and then copies more.
-		ms.entries = append(make([]pb.Entry, 0, max(need, 2*len(ms.entries))), ms.entries...)
-	}
-	ms.entries = append(ms.entries, entries...)
+	ms.log.append(entries, int(first-1-ms.edge.index))
 	return nil
 }

@@ -2,6 +2,7 @@ package tracker
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +57,8 @@ type Progress struct {
 	MsgAppFlowPaused bool
 	// IsLearner says that the member does not vote.
 	IsLearner bool
+	// refusals counts those of this probing; it stops at its highest value.
+	refusals uint8
 
 	// Inflights is the window of StateReplicate; nil until it is needed.
 	Inflights *Inflights
@@ -65,6 +68,7 @@ type Progress struct {
 func (pr *Progress) ResetState(state StateType) {
 	pr.State = state
 	pr.MsgAppFlowPaused = false
+	pr.refusals = 0
 	pr.PendingSnapshot = 0
 	pr.Inflights.clear()
 }
@@ -165,10 +169,16 @@ func (pr *Progress) MaybeDecrTo(rejected, matchHint uint64) bool {
 	if rejected != pr.Next-1 {
 		return false
 	}
+	if pr.refusals < math.MaxUint8 {
+		pr.refusals++
+	}
 	pr.sendFrom(max(pr.Match+1, min(rejected, matchHint+1)))
 	pr.MsgAppFlowPaused = false
 	return true
 }
+
+// Refusals returns how many probes the follower has refused since StateProbe began, up to 255.
+func (pr *Progress) Refusals() int { return int(pr.refusals) }
 
 // IsPaused reports whether no append may be sent now.
 func (pr *Progress) IsPaused() bool {

@@ -141,6 +141,20 @@ func TestARefusalEndsTheWaitOfAProbe(t *testing.T) {
 	require.False(t, pr.IsPaused())
 }
 
+// A leader whose search takes long goes back in larger steps, so the refusals of one probing count; those that
+// are stale do not.
+func TestRefusalsOfOneProbingAreCounted(t *testing.T) {
+	pr := follower(tracker.StateProbe, 0, 1000, 2)
+	for n := 0; n < 300; n++ {
+		require.Equal(t, min(n, 255), pr.Refusals())
+		require.False(t, pr.MaybeDecrTo(pr.Next, 0))
+		require.True(t, pr.MaybeDecrTo(pr.Next-1, pr.Next-2))
+	}
+	pr.BecomeReplicate()
+	pr.BecomeProbe()
+	require.Zero(t, pr.Refusals())
+}
+
 func TestCommitIsSentAsFarAsTheFollowerCanTakeIt(t *testing.T) {
 	pr := follower(tracker.StateReplicate, 3, 6, 2)
 	require.True(t, pr.CanBumpCommit(4))

@@ -1,6 +1,10 @@
 package main
 
-import "quorate.example/raft/benchmarks/internal/measure"
+import (
+	"runtime"
+
+	"quorate.example/raft/benchmarks/internal/measure"
+)
 
 func init() { families["log"] = longLog }
 
@@ -14,5 +18,6 @@ func longLog(b *bench) {
 	}
 	g.start(voters(3), calm, func(c *config) { c.Applied = uint64(length + 1) })
 	g.elect()
+	runtime.GC() // not what setting up has left
 	proposeToAll(b, g, 16, 1)
 }
