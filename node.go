@@ -95,7 +95,7 @@ func (n *node) Propose(ctx context.Context, data []byte) error {
 	}
 	if ctx.Done() == nil || n.rn.raft.staysInMemory(&proposalOf) {
 		err := n.rn.Propose(data)
-		n.release()
+		n.releaseProposal()
 		return err
 	}
 	n.release()
@@ -107,16 +107,16 @@ var proposalOf = pb.Message{Type: pb.MsgProp}
 
 // input steps m, as soon as proposals can be served if it is one.
 func (n *node) input(ctx context.Context, m pb.Message) error {
-	acquire := n.acquire
+	acquire, release := n.acquire, n.release
 	if m.Type == pb.MsgProp {
-		acquire = n.acquireServing
+		acquire, release = n.acquireServing, n.releaseProposal
 	}
 	if err := acquire(ctx); err != nil {
 		return err
 	}
 	if ctx.Done() == nil || n.rn.raft.staysInMemory(&m) {
 		err := n.rn.input(&m)
-		n.release()
+		release()
 		return err
 	}
 	n.release()

@@ -2,6 +2,7 @@ package raft
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -25,6 +26,7 @@ type node struct {
 	out       bool          // inside the gate: a Ready is on offer, or was taken and Advance was not called
 	canServe  chan struct{} // inside the gate: closed when proposals can go on; nil if nobody waits
 	isRemoved bool          // inside the gate: this member was removed and takes no proposals
+	gathers   bool          // inside the gate: the goroutine will put the next Ready on offer, see releaseProposal
 
 	// readyc has room for one Ready with synchronous writes: Advance tells when there may be another.
 	// With asynchronous writes it has none, and the goroutine waits until somebody takes it.
@@ -32,6 +34,7 @@ type node struct {
 
 	ticks   atomic.Int32
 	wake    chan struct{} // has room for one: there is something for the goroutine
+	yields  atomic.Bool   // the goroutine lets others run first
 	jobs    jobs
 	stopped atomic.Bool
 	stop    chan struct{} // closed by Stop
@@ -89,6 +92,29 @@ func (n *node) release() {
 	}
 }
 
+// releaseProposal is release after a proposal. While other entries are under way, a proposal seldom comes
+// alone, but the scheduler runs whoever takes Readys next: each proposal would get a Ready of its own. So
+// the goroutine puts it on offer, after all who can run have done so, if no other caller does before.
+func (n *node) releaseProposal() {
+	if n.out || !n.rn.raft.hasEntriesUnderWay() {
+		n.release()
+		return
+	}
+	isFirst := !n.gathers
+	n.gathers = true
+	n.gate.leave()
+	if isFirst {
+		n.yields.Store(true)
+		n.wakeUp()
+	}
+}
+
+// hasEntriesUnderWay reports whether a leader has entries before its last one that were not handed out as
+// committed.
+func (r *raft) hasEntriesUnderWay() bool {
+	return r.state == StateLeader && r.log.apply.handed+1 < r.log.last()
+}
+
 // putReady puts the next Ready on offer if there is one, with synchronous writes.
 func (n *node) putReady() {
 	if rd, ok := n.nextReady(); ok && !n.stopped.Load() {
@@ -99,6 +125,7 @@ func (n *node) putReady() {
 
 // nextReady takes a Ready from the member if one is due.
 func (n *node) nextReady() (rd Ready, ok bool) {
+	n.gathers = false
 	for n.rn.HasReady() {
 		rd = n.rn.Ready()
 		if !isEmptyReady(&rd) {
@@ -257,6 +284,9 @@ func (n *node) run() {
 	defer close(n.done)
 	for !n.stopped.Load() {
 		<-n.wake
+		if n.yields.Swap(false) {
+			runtime.Gosched()
+		}
 		n.attend()
 		for n.rn.async && n.offer() {
 		}

@@ -68,6 +68,25 @@ func TestNodeSendsWhatManyProposeAsOneAppend(t *testing.T) {
 	})
 }
 
+// While an entry is under way, proposals gather before a Ready takes them; it is put on offer though
+// nobody calls again.
+func TestProposalBehindOthersIsOfferedWithoutAnotherCall(t *testing.T) {
+	bothModes(t, func(t *testing.T, opts ...option) {
+		h := newLeaderHost(t, 3, opts...)
+		for i := 0; i < 100; i++ { // nobody acknowledges any of them
+			want := fmt.Sprint(i)
+			require.NoError(t, h.Propose(context.Background(), []byte(want)))
+			var got []string
+			for len(got) == 0 {
+				rd := h.next()
+				got = data(rd.Entries)
+				h.handle(rd)
+			}
+			require.Equal(t, []string{want}, got)
+		}
+	})
+}
+
 func requireInOrderPerGoroutine(t *testing.T, values []string) {
 	next := map[int]int{}
 	for _, v := range values {

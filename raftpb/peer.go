@@ -58,6 +58,10 @@ func UnmarshalPeer(data []byte, m *Message) error {
 }
 
 func decodePeer(data []byte, m *Message) error {
+	if entries, isPlain := survey(data); isPlain && m.unmarshal(data, entries) == nil {
+		return nil
+	}
+	m.Reset() // and now find out what is wrong, or slowly decode what is merely unusual
 	for pos := 0; pos < len(data); {
 		num, size, err := peekField(data[pos:])
 		if err == nil {

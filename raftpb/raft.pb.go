@@ -9,7 +9,6 @@ import (
 	proto "github.com/gogo/protobuf/proto"
 	io "io"
 	math "math"
-	math_bits "math/bits"
 )
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -1200,17 +1199,6 @@ func (m *ConfChangeV2) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
-func encodeVarintRaft(dAtA []byte, offset int, v uint64) int {
-	offset -= sovRaft(v)
-	base := offset
-	for v >= 1<<7 {
-		dAtA[offset] = uint8(v&0x7f | 0x80)
-		v >>= 7
-		offset++
-	}
-	dAtA[offset] = uint8(v)
-	return base
-}
 func (m *Entry) Size() (n int) {
 	if m == nil {
 		return 0
@@ -1268,8 +1256,8 @@ func (m *Message) Size() (n int) {
 	n += 1 + sovRaft(uint64(m.LogTerm))
 	n += 1 + sovRaft(uint64(m.Index))
 	if len(m.Entries) > 0 {
-		for _, e := range m.Entries {
-			l = e.Size()
+		for i := range m.Entries {
+			l = m.Entries[i].Size()
 			n += 1 + l + sovRaft(uint64(l))
 		}
 	}
@@ -1286,8 +1274,8 @@ func (m *Message) Size() (n int) {
 	}
 	n += 1 + sovRaft(uint64(m.Vote))
 	if len(m.Responses) > 0 {
-		for _, e := range m.Responses {
-			l = e.Size()
+		for i := range m.Responses {
+			l = m.Responses[i].Size()
 			n += 1 + l + sovRaft(uint64(l))
 		}
 	}
@@ -1371,8 +1359,8 @@ func (m *ConfChangeV2) Size() (n int) {
 	_ = l
 	n += 1 + sovRaft(uint64(m.Transition))
 	if len(m.Changes) > 0 {
-		for _, e := range m.Changes {
-			l = e.Size()
+		for i := range m.Changes {
+			l = m.Changes[i].Size()
 			n += 1 + l + sovRaft(uint64(l))
 		}
 	}
@@ -1383,12 +1371,6 @@ func (m *ConfChangeV2) Size() (n int) {
 	return n
 }
 
-func sovRaft(x uint64) (n int) {
-	return (math_bits.Len64(x|1) + 6) / 7
-}
-func sozRaft(x uint64) (n int) {
-	return sovRaft(uint64((x << 1) ^ uint64((int64(x) >> 63))))
-}
 func (m *Entry) Unmarshal(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1768,7 +1750,7 @@ func (m *Snapshot) Unmarshal(dAtA []byte) error {
 	}
 	return nil
 }
-func (m *Message) Unmarshal(dAtA []byte) error {
+func (m *Message) unmarshalGenerated(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
 	for iNdEx < l {
