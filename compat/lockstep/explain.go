@@ -51,6 +51,7 @@ var Explainers = []Explainer{
 	{ID: "D18", Explains: refusedAtMatch},
 	{ID: "D19", Explains: commitLearnt},
 	{ID: "D20", Explains: handsOver},
+	{ID: "D21", Explains: longSearch},
 	{ID: "D15", Explains: safeLease},
 	{ID: "D16", Explains: ownQuorum},
 }
@@ -264,6 +265,21 @@ func stillWaitsFor(s *Scene, id uint64) bool {
 	for i, ref := range s.Ref.Status.Progress {
 		if our := s.Our.Status.Progress[i]; our.ID == id {
 			return our.Paused && !ref.Paused && our.Match == ref.Match && our.Next == our.Match+1 && ref.Next == our.Next
+		}
+	}
+	return false
+}
+
+// longSearch: after many refusals ours goes back by more than a term.
+func longSearch(s *Scene) bool {
+	from := s.Input.From
+	if s.Input.Type != pb.MsgAppResp || !s.Input.Reject || s.Lead.refusals[from] <= 8 ||
+		s.Ref.Status == nil || s.Our.Status == nil || len(s.Ref.Status.Progress) != len(s.Our.Status.Progress) {
+		return false
+	}
+	for i, ref := range s.Ref.Status.Progress {
+		if our := s.Our.Status.Progress[i]; our.ID == from {
+			return our.Match == ref.Match && our.Next < ref.Next
 		}
 	}
 	return false

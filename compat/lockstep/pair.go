@@ -40,6 +40,7 @@ type watch struct {
 	droppedConf bool              // leader: a proposal was dropped
 	timeoutNow  bool              // leader: TimeoutNow was sent
 	snapshots   []uint64          // leader: who waits for a snapshot
+	refusals    map[uint64]int    // leader: of appends, by member, since its last acknowledgement
 }
 
 // End is why a case ended before its schedule did.
@@ -106,6 +107,7 @@ func (p *pair) both(libs Libraries, a *Action, f func(*cluster, *Outcome)) End {
 	p.passed = p.passed[:0]
 	lead := p.watch[a.member]
 	p.follow(a)
+	p.watch[a.member].hear(&scene.Input)
 	if p.leaked {
 		return End{ReadLeak: true}
 	}
@@ -115,7 +117,7 @@ func (p *pair) both(libs Libraries, a *Action, f func(*cluster, *Outcome)) End {
 	if !p.c.Default || p.ourOut.Panic != "" {
 		return End{Diff: diff(p.refText, p.ourText)}
 	}
-	lead.gone = p.watch[a.member].gone
+	lead.gone, lead.refusals = p.watch[a.member].gone, p.watch[a.member].refusals
 	scene.Lead, scene.Changed = &lead, p.changed
 	_, scene.After = p.conf(max(a.member, 1))
 	return p.explain(libs, scene)
@@ -225,6 +227,20 @@ func (p *pair) followLeader(w *watch, st *host.Status) {
 			w.gone = map[uint64]uint64{}
 		}
 		w.gone[id] = w.last
+	}
+}
+
+// hear counts the refusals of appends.
+func (w *watch) hear(m *pb.Message) {
+	switch {
+	case m.Type != pb.MsgAppResp || w.role != host.Leader:
+	case !m.Reject:
+		delete(w.refusals, m.From)
+	default:
+		if w.refusals == nil {
+			w.refusals = map[uint64]int{}
+		}
+		w.refusals[m.From]++
 	}
 }
 
