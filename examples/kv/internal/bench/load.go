@@ -113,8 +113,8 @@ func (r *runner) work(ctx context.Context, i int) Sample {
 		if !ok {
 			return sample
 		}
-		if !time.Now().Before(r.until) {
-			sample.record(0, false, "not sent") // an open loop that no client was free for
+		if r.load.Rate > 0 && !time.Now().Before(r.until) {
+			sample.record(0, false, "not sent") // no client was free for it
 			continue
 		}
 		read := r.load.ReadShare > 0 && random.Float64() < r.load.ReadShare

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -258,6 +259,30 @@ func TestSilentServerIsGivenUp(t *testing.T) {
 	_ = c.conn.SetReadDeadline(time.Now()) // the read that waits already has the old patience
 	_, err := c.Do(t.Context(), &Request{Op: OpGet, Key: "k"}, NewCall())
 	require.ErrorContains(t, err, "timeout")
+}
+
+// Claim: a stream runs over TLS as well, and a server that cannot prove who it is gets no requests.
+func TestStreamOverTLS(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, from, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+Protocol+"\r\n\r\n")
+		Serve(context.Background(), conn, from, limits, echo)
+	}))
+	defer server.Close()
+	address := strings.TrimPrefix(server.URL, "https://")
+	trust := server.Client().Transport.(*http.Transport).TLSClientConfig
+	c, err := Dial(t.Context(), address, trust, 10*time.Second)
+	require.NoError(t, err)
+	defer c.Close()
+	answer, err := c.Do(t.Context(), &Request{Op: OpPut, Key: "k", Value: make([]byte, 100_000)}, NewCall())
+	require.NoError(t, err)
+	require.Len(t, answer.Body, 100_001)
+	_, err = Dial(t.Context(), address, &tls.Config{}, 10*time.Second)
+	require.Error(t, err)
 }
 
 // Claim: a server without the protocol is told from one that cannot be reached.
