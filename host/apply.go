@@ -168,16 +168,12 @@ func (e *engine) applyEntries() error {
 func (e *engine) appliedEntries(raw [][]pb.Entry, bytes int) {
 	a := &e.applies
 	i := 0
-	before := len(e.proposals.handed)
 	for _, part := range raw {
 		for k := range part {
 			e.resolve(&part[k], a.entries[i].Result)
 			a.entries[i] = Entry{}
 			i++
 		}
-	}
-	if answered := before - len(e.proposals.handed); answered > 0 {
-		e.gathering.expected = answered
 	}
 	lastPart := raw[len(raw)-1]
 	entry := &lastPart[len(lastPart)-1]

@@ -35,9 +35,9 @@ type Config struct {
 	// clocks of all voters. All members must have the same value. It is for Read and LeaseRead alike.
 	LeaseReads bool
 
-	// GatherTime is for how long a leader that has just answered many proposals at once lets the next ones wait for
-	// one another, until half as many have come: they share a write then. Zero means that none waits; a fraction of
-	// what a sync takes is a good value. A lone caller never waits.
+	// GatherTime is for how long a leader lets proposals wait for one another, until half as many have come as
+	// were under way at once lately: they share a write then. Zero means that none waits; a fraction of what a sync
+	// takes is a good value. A lone caller never waits.
 	GatherTime time.Duration
 
 	// MaxProposalBytes limits what is proposed here and not yet answered. Zero means 64 MiB. One that is alone

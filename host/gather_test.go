@@ -67,7 +67,7 @@ func (x *lone) propose(n int) {
 	x.settle()
 }
 
-// Claim: after many proposals were answered together, the next ones wait until half as many have come, and are
+// Claim: after many proposals were under way at once, the next ones wait until half as many have come, and are
 // written in one piece.
 func TestProposalsWaitForOneAnother(t *testing.T) {
 	x := newLone(t, time.Millisecond)

@@ -68,7 +68,7 @@ func serveCommand(ctx context.Context, args []string) error {
 	flags.Uint64Var(&o.limits.KeepEntries, "keep-entries", 5_000, "`entries` that stay in the log behind a snapshot")
 	flags.IntVar(&o.limits.KeepBytes, "keep-bytes", 32<<20, "`bytes` of log that stay behind a snapshot")
 	flags.DurationVar(&o.limits.GatherTime, "gather", 300*time.Microsecond,
-		"how long writes wait for one another after many were answered together")
+		"how long writes wait for one another when there are many")
 	flags.BoolVar(&o.verbose, "v", false, "log more")
 	flags.BoolVar(&o.pprof, "pprof", false, "serve Go's profiles of this process at "+profilePath+", to clients")
 	flags.BoolVar(&o.withStdin, "exit-with-stdin", false, "stop when standard input ends, for a parent process")

@@ -68,7 +68,7 @@ type Limits struct {
 	// KeepEntries and KeepBytes bound the tail that stays, for followers that lag a little.
 	KeepEntries uint64
 	KeepBytes   int
-	// GatherTime is for how long writes wait for one another after many were answered together.
+	// GatherTime is for how long writes wait for one another when there are many.
 	GatherTime time.Duration
 }
 
