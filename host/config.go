@@ -35,6 +35,11 @@ type Config struct {
 	// clocks of all voters. All members must have the same value. It is for Read and LeaseRead alike.
 	LeaseReads bool
 
+	// GatherTime is for how long a leader lets proposals wait for one another, until half as many have come as
+	// were under way at once lately: they share a write then. Zero means that none waits; a fraction of what a sync
+	// takes is a good value. A lone caller never waits.
+	GatherTime time.Duration
+
 	// MaxProposalBytes limits what is proposed here and not yet answered. Zero means 64 MiB. One that is alone
 	// is always taken.
 	MaxProposalBytes int
@@ -91,6 +96,9 @@ func (c Config) checked() (Config, error) {
 		return c, configError("Snapshots", nil, "a SnapshotStore, or a StateMachine that is a DurableStateMachine")
 	case c.TickInterval < 0:
 		return c, configError("TickInterval", c.TickInterval, "0, or more")
+	}
+	if c.GatherTime < 0 {
+		return c, configError("GatherTime", c.GatherTime, "0, or more")
 	}
 	for _, n := range []struct {
 		field string

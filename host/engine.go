@@ -52,6 +52,7 @@ type engine struct {
 	saves     saves
 	applies   applies
 	proposals proposals
+	gathering gathering
 	forwarded forwarded
 	reads     reads
 	changes   changes

@@ -96,6 +96,9 @@ func (m *simMember) start() {
 		Forward: m.w.seed%3 != 0, SnapshotEntries: 15, TailEntries: 3, TailBytes: -1,
 		Seed: uint64(m.w.seed*1000+m.life*10) + m.id, Logger: raft.DiscardLogger(),
 	}
+	if m.w.seed%5 < 2 {
+		cfg.GatherTime = time.Millisecond
+	}
 	if m.durable != nil {
 		m.ledger = m.durable.ledger
 		cfg.Snapshots, cfg.StateMachine = nil, m.durable

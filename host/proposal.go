@@ -82,6 +82,8 @@ func (e *engine) proposeNext() bool {
 		return e.proposeElsewhere(&st)
 	case e.saves.syncing && !e.proposals.overdue && p.bytes < batchBytes:
 		return false // what gathers shares the next sync, here and on the followers
+	case e.gather():
+		return false
 	case !e.mayCount(&st) && e.node.HasReady():
 		return false // it says how long the log is
 	case st.LeadTransferee != raft.None:

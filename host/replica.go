@@ -88,7 +88,12 @@ func (r *Replica) run(t *Task) {
 func (r *Replica) loop() {
 	ticks, stopTicks := r.clock.tick(r.cfg.TickInterval)
 	defer stopTicks()
+	gathered := time.AfterFunc(time.Hour, r.inbox.ring)
+	defer gathered.Stop()
 	for r.turn(r.inbox.take()) {
+		if until := r.e.gathering.until; !until.IsZero() {
+			gathered.Reset(until.Sub(r.clock.now()))
+		}
 		select {
 		case <-r.inbox.wake:
 		case <-ticks:

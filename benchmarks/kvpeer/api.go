@@ -59,6 +59,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) dispatch(w http.ResponseWriter, r *http.Request) error {
+	if r.URL.Path == streamPath && r.Method == http.MethodGet {
+		return a.upgrade(w, r)
+	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return badField("query", "%v", err)

@@ -25,6 +25,8 @@ func benchCommand(ctx context.Context, args []string) error {
 	flags.BoolVar(&o.Pebble, "compare-pebble", false,
 		"measure also, in turns, Pebble alone: as many goroutines that write synced batches of this size")
 	flags.IntVar(&o.Clients, "clients", 64, "`number` of concurrent requests")
+	flags.IntVar(&o.Connections, "connections", 1,
+		"`number` of connections to a member that the clients share (0: plain HTTP, one for each client)")
 	flags.Float64Var(&o.Rate, "rate", 0, "`requests` a second of an open loop (0: each client waits for its answer)")
 	flags.IntVar(&o.Size, "size", 1024, "`bytes` of a value")
 	flags.IntVar(&o.Keys, "keys", 10_000, "`number` of keys")

@@ -42,6 +42,7 @@ type serveOptions struct {
 	maxBody   int64
 	tick      time.Duration
 	verbose   bool
+	pprof     bool
 	withStdin bool
 }
 
@@ -66,7 +67,10 @@ func serveCommand(ctx context.Context, args []string) error {
 	flags.IntVar(&o.limits.SnapshotBytes, "snapshot-bytes", 64<<20, "`bytes` of log from one snapshot to the next")
 	flags.Uint64Var(&o.limits.KeepEntries, "keep-entries", 5_000, "`entries` that stay in the log behind a snapshot")
 	flags.IntVar(&o.limits.KeepBytes, "keep-bytes", 32<<20, "`bytes` of log that stay behind a snapshot")
+	flags.DurationVar(&o.limits.GatherTime, "gather", 300*time.Microsecond,
+		"how long writes wait for one another when there are many")
 	flags.BoolVar(&o.verbose, "v", false, "log more")
+	flags.BoolVar(&o.pprof, "pprof", false, "serve Go's profiles of this process at "+profilePath+", to clients")
 	flags.BoolVar(&o.withStdin, "exit-with-stdin", false, "stop when standard input ends, for a parent process")
 	if err := parse(flags, args); err != nil {
 		return err
@@ -204,10 +208,14 @@ func newService(
 		TLS: identity, Logger: log,
 	}, m)
 	stopping := make(chan struct{})
+	handler := web.Handler(api.New(api.Config{
+		Member: m, Store: st, Metrics: meters, Timeout: o.timeout, MaxBody: o.maxBody, Stopping: stopping,
+	}))
+	if o.pprof {
+		handler = withProfiles(handler)
+	}
 	clients := &http.Server{
-		Handler: web.Handler(api.New(api.Config{
-			Member: m, Store: st, Metrics: meters, Timeout: o.timeout, MaxBody: o.maxBody, Stopping: stopping,
-		})),
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,

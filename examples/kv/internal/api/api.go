@@ -15,6 +15,7 @@ import (
 	"quorate.example/raft/examples/kv/internal/member"
 	"quorate.example/raft/examples/kv/internal/metrics"
 	"quorate.example/raft/examples/kv/internal/store"
+	"quorate.example/raft/examples/kv/internal/stream"
 )
 
 // Config says whom the API speaks for, and its limits.
@@ -58,14 +59,16 @@ type route struct {
 type method struct {
 	serve  handler
 	params []string
-	// stream says that the answer has no end of its own, hence no deadline.
-	stream bool
+	// endless says that the answer has no end of its own, hence no deadline.
+	endless bool
 }
 
 type server struct {
 	cfg      Config
 	routes   []route
 	watchers atomic.Int64
+	streams  atomic.Int64
+	meters   *streamMeters
 }
 
 // New returns the handler of all routes.
@@ -81,6 +84,7 @@ func New(cfg Config) http.Handler {
 	}
 	s := &server{cfg: cfg}
 	s.routes = s.table()
+	s.meters = s.newStreamMeters()
 	return s
 }
 
@@ -97,6 +101,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		writeError(recorder, err)
+	}
+	if name == stream.Path && err == nil {
+		return // its requests were counted one by one
 	}
 	s.cfg.Metrics.Requests.WithLabelValues(name, strconv.Itoa(recorder.code)).Inc()
 	s.cfg.Metrics.RequestSeconds.WithLabelValues(name).Observe(time.Since(begin).Seconds())
@@ -149,7 +156,7 @@ func (s *server) dispatch(w http.ResponseWriter, r *http.Request, rt route, arg 
 	if err != nil {
 		return err
 	}
-	if !m.stream {
+	if !m.endless {
 		ctx, cancel := context.WithTimeout(r.Context(), timeout)
 		defer cancel()
 		r = r.WithContext(ctx)

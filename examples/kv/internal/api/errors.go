@@ -39,18 +39,22 @@ const retryAfter = "1"
 // writeError answers with the error as JSON.
 func writeError(w http.ResponseWriter, err error) {
 	e := classify(err)
-	body := struct {
-		Error    string  `json:"error"`
-		Field    string  `json:"field,omitempty"`
-		Revision *uint64 `json:"revision,omitempty"`
-		Outcome  string  `json:"outcome,omitempty"`
-	}{e.message, e.field, e.revision, e.outcome}
 	if e.code == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(e.code)
-	json.NewEncoder(w).Encode(body)
+	json.NewEncoder(w).Encode(e.body())
+}
+
+// body is what the client is told.
+func (e *apiError) body() any {
+	return struct {
+		Error    string  `json:"error"`
+		Field    string  `json:"field,omitempty"`
+		Revision *uint64 `json:"revision,omitempty"`
+		Outcome  string  `json:"outcome,omitempty"`
+	}{e.message, e.field, e.revision, e.outcome}
 }
 
 func classify(err error) *apiError {

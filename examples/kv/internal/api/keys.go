@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/base64"
 	"io"
 	"net/http"
@@ -64,16 +65,19 @@ func encodeItem(x store.Item) Item {
 }
 
 // key checks the key in the path.
-func (r *request) key() (string, error) {
+func (r *request) key() (string, error) { return r.arg, checkPlainKey(r.arg) }
+
+// checkPlainKey checks a key that arrived as it is, outside of JSON.
+func checkPlainKey(key string) error {
 	switch {
-	case r.arg == "":
-		return "", badField("key", "the key is empty")
-	case len(r.arg) > maxKeyBytes:
-		return "", badField("key", "the key is longer than %d bytes", maxKeyBytes)
-	case !utf8.ValidString(r.arg):
-		return "", badField("key", "the key is not UTF-8")
+	case key == "":
+		return badField("key", "the key is empty")
+	case len(key) > maxKeyBytes:
+		return badField("key", "the key is longer than %d bytes", maxKeyBytes)
+	case !utf8.ValidString(key):
+		return badField("key", "the key is not UTF-8")
 	}
-	return r.arg, nil
+	return nil
 }
 
 func (s *server) get(w http.ResponseWriter, r *request) error {
@@ -88,12 +92,9 @@ func (s *server) get(w http.ResponseWriter, r *request) error {
 	if err := s.barrier(r); err != nil {
 		return err
 	}
-	item, ok, err := s.cfg.Store.Get(key)
+	item, err := s.item(key)
 	if err != nil {
 		return err
-	}
-	if !ok {
-		return &apiError{code: http.StatusNotFound, message: "no such key", field: "key"}
 	}
 	if !raw && r.Header.Get("Accept") != "application/octet-stream" {
 		return writeJSON(w, encodeItem(item))
@@ -103,6 +104,15 @@ func (s *server) get(w http.ResponseWriter, r *request) error {
 	w.Header().Set(HeaderRevision, strconv.FormatUint(item.Revision, 10))
 	_, _ = w.Write(item.Value) // a client that is gone needs no answer
 	return nil
+}
+
+// item returns what this member has at key.
+func (s *server) item(key string) (store.Item, error) {
+	item, ok, err := s.cfg.Store.Get(key)
+	if err == nil && !ok {
+		err = &apiError{code: http.StatusNotFound, message: "no such key", field: "key"}
+	}
+	return item, err
 }
 
 func (s *server) put(w http.ResponseWriter, r *request) error {
@@ -136,23 +146,29 @@ func (s *server) write(w http.ResponseWriter, r *request, c store.Command) error
 	if c.Lease, _, err = r.number("lease"); err != nil {
 		return err
 	}
-	result, err := s.propose(r, c)
+	result, err := s.change(r.Context(), c)
 	if err != nil {
 		return err
-	}
-	if result.Conflict {
-		return &apiError{
-			code:     http.StatusConflict,
-			message:  "the key has another revision",
-			field:    "revision",
-			revision: &result.Found,
-		}
 	}
 	answer := map[string]any{"key": c.Key, "revision": result.Revision}
 	if c.Op == store.OpDelete {
 		answer["deleted"] = result.Changed
 	}
 	return writeJSON(w, answer)
+}
+
+// change carries out a command on a single key.
+func (s *server) change(ctx context.Context, c store.Command) (store.Result, error) {
+	result, err := s.propose(ctx, c)
+	if err == nil && result.Conflict {
+		err = &apiError{
+			code:     http.StatusConflict,
+			message:  "the key has another revision",
+			field:    "revision",
+			revision: &result.Found,
+		}
+	}
+	return result, err
 }
 
 func (s *server) list(w http.ResponseWriter, r *request) error {

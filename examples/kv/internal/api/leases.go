@@ -73,7 +73,7 @@ func (s *server) keepLease(w http.ResponseWriter, r *request) error {
 }
 
 func (s *server) leaseCommand(w http.ResponseWriter, r *request, c store.Command) error {
-	result, err := s.propose(r, c)
+	result, err := s.propose(r.Context(), c)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (s *server) revokeLease(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	result, err := s.propose(r, store.Command{Op: store.OpLeaseRevoke, Lease: id})
+	result, err := s.propose(r.Context(), store.Command{Op: store.OpLeaseRevoke, Lease: id})
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (s *server) lock(w http.ResponseWriter, r *request) error {
 		Else:     []store.TxnOp{{Op: store.TxnOpGet, Key: key}},
 	}}
 	for {
-		result, err := s.propose(r, acquire)
+		result, err := s.propose(r.Context(), acquire)
 		if err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func (s *server) unlock(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	result, err := s.propose(r, store.Command{Op: store.OpTxn, Txn: &store.Txn{
+	result, err := s.propose(r.Context(), store.Command{Op: store.OpTxn, Txn: &store.Txn{
 		Compares: []store.Compare{{Key: key, Target: store.TargetLease, Order: store.OrderEqual, Number: lease}},
 		Then:     []store.TxnOp{{Op: store.OpDelete, Key: key}},
 	}})

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -75,7 +76,7 @@ func (s *server) txn(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	result, err := s.propose(r, store.Command{Op: store.OpTxn, Txn: txn})
+	result, err := s.propose(r.Context(), store.Command{Op: store.OpTxn, Txn: txn})
 	if err != nil {
 		return err
 	}
@@ -212,8 +213,8 @@ func checkKey(field, key string) error {
 }
 
 // propose carries out a command; what the state machine refuses is an error.
-func (s *server) propose(r *request, c store.Command) (store.Result, error) {
-	result, err := s.cfg.Member.Propose(r.Context(), c)
+func (s *server) propose(ctx context.Context, c store.Command) (store.Result, error) {
+	result, err := s.cfg.Member.Propose(ctx, c)
 	if err != nil {
 		return result, err
 	}

@@ -15,13 +15,13 @@ import (
 	"quorate.example/raft/examples/kv/internal/store"
 )
 
-// stream is a watch as a client sees it.
-type stream struct {
+// eventReader is a watch as a client sees it.
+type eventReader struct {
 	t     *testing.T
 	lines *bufio.Scanner
 }
 
-func watch(t *testing.T, url string) stream {
+func watch(t *testing.T, url string) eventReader {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	require.NoError(t, err)
@@ -30,11 +30,11 @@ func watch(t *testing.T, url string) stream {
 	t.Cleanup(func() { resp.Body.Close() })
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
-	return stream{t, bufio.NewScanner(resp.Body)}
+	return eventReader{t, bufio.NewScanner(resp.Body)}
 }
 
 // next returns the next event that is not a heartbeat, as "type data".
-func (s stream) next(heartbeats bool) string {
+func (s eventReader) next(heartbeats bool) string {
 	s.t.Helper()
 	kind := ""
 	for s.lines.Scan() {

@@ -40,6 +40,9 @@ type Load struct {
 	// loop, 0 for a closed one.
 	Clients int     `json:"clients"`
 	Rate    float64 `json:"rate,omitempty"`
+	// Connections is how many connections to a member the clients share, as requests in frames; 0: plain HTTP,
+	// with a connection for each request under way. A member that offers no frames is asked over HTTP.
+	Connections int `json:"connections"`
 	// Size is the length of a value in bytes, Keys the number of keys, ReadShare the share of reads
 	// from 0 to 1. Stale reads ask the member alone.
 	Size      int     `json:"size"`
@@ -58,6 +61,8 @@ func (o Options) Check() error {
 	switch {
 	case o.Clients < 1:
 		return errors.New("want at least one client")
+	case o.Connections < 0:
+		return errors.New("the number of connections is negative")
 	case o.Rate < 0:
 		return errors.New("the rate is negative")
 	case o.Size < 0 || o.Keys < 1:

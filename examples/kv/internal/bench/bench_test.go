@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"quorate.example/raft/examples/kv/internal/stream"
 )
 
 // Claim: operations that failed have no latency, and are counted by kind.
@@ -96,6 +99,7 @@ type fakeMember struct {
 	puts, gets, stale atomic.Int64
 	refuse            atomic.Bool
 	largest           atomic.Int64
+	shares            bool // offers streams
 }
 
 func newFakeMember(t *testing.T) *fakeMember {
@@ -108,6 +112,10 @@ func newFakeMember(t *testing.T) *fakeMember {
 
 func (m *fakeMember) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
+	case r.URL.Path == stream.Path && m.shares:
+		m.serveStream(w)
+	case r.URL.Path == stream.Path:
+		w.WriteHeader(http.StatusNotFound)
 	case r.URL.Path == "/status":
 		io.WriteString(w, `{"id":7,"leader":7}`)
 	case m.refuse.Load():
@@ -123,6 +131,27 @@ func (m *fakeMember) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		w.WriteHeader(http.StatusNotFound)
 	}
+}
+
+func (m *fakeMember) serveStream(w http.ResponseWriter) {
+	conn, from, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: "+stream.Protocol+"\r\n\r\n")
+	limits := stream.Limits{Frame: 1 << 20, Requests: 100, Bytes: 1 << 20, Stalled: time.Second}
+	stream.Serve(context.Background(), conn, from, limits, func(_ context.Context, r *stream.Request) stream.Answer {
+		if m.refuse.Load() {
+			return stream.Answer{Code: http.StatusServiceUnavailable}
+		}
+		if r.Op == stream.OpPut {
+			m.largest.Store(int64(len(r.Value)))
+			m.puts.Add(1)
+			return stream.Answer{Code: http.StatusOK}
+		}
+		m.gets.Add(1)
+		return stream.Answer{Code: http.StatusNotFound}
+	})
 }
 
 func (m *fakeMember) address() string { return strings.TrimPrefix(m.URL, "http://") }
@@ -144,6 +173,33 @@ func TestClosedLoop(t *testing.T) {
 	require.Empty(t, report.Results[0].Errors)
 	require.EqualValues(t, 100, m.largest.Load())
 	require.Equal(t, m.puts.Load(), report.Results[0].Writes)
+}
+
+// Claim: clients share connections if the member offers that, and use plain HTTP if it does not; the report says
+// which it was.
+func TestClientsShareConnections(t *testing.T) {
+	for _, offered := range []bool{true, false} {
+		m := newFakeMember(t)
+		m.shares = offered
+		o := options(m)
+		o.Connections, o.ReadShare = 2, 0.5
+		report, err := Run(t.Context(), o)
+		require.NoError(t, err)
+		require.Empty(t, report.Results[0].Errors)
+		require.Positive(t, report.Results[0].Writes)
+		require.Equal(t, m.gets.Load(), report.Results[0].Reads)
+		require.EqualValues(t, 100, m.largest.Load())
+		want := "4 HTTP"
+		if offered {
+			want = "2 shared"
+		}
+		require.Equal(t, want, report.Results[0].Connections)
+		m.refuse.Store(true)
+		o.ReadShare = 0
+		report, err = Run(t.Context(), o)
+		require.NoError(t, err)
+		require.Positive(t, report.Results[0].Errors["503"])
+	}
 }
 
 // Claim: reads have the share they are told; keys are written first, outside of the measured time.
@@ -193,13 +249,14 @@ func TestPebbleIsMeasured(t *testing.T) {
 // Claim: options that make no sense are refused.
 func TestOptionsAreChecked(t *testing.T) {
 	for name, change := range map[string]func(*Options){
-		"client":  func(o *Options) { o.Clients = 0 },
-		"rate":    func(o *Options) { o.Rate = -1 },
-		"key":     func(o *Options) { o.Keys = 0 },
-		"share":   func(o *Options) { o.ReadShare = 2 },
-		"round":   func(o *Options) { o.Rounds = 0 },
-		"member":  func(o *Options) { o.Endpoints = nil },
-		"program": func(o *Options) { o.Other = "kv" },
+		"connections": func(o *Options) { o.Connections = -1 },
+		"client":      func(o *Options) { o.Clients = 0 },
+		"rate":        func(o *Options) { o.Rate = -1 },
+		"key":         func(o *Options) { o.Keys = 0 },
+		"share":       func(o *Options) { o.ReadShare = 2 },
+		"round":       func(o *Options) { o.Rounds = 0 },
+		"member":      func(o *Options) { o.Endpoints = nil },
+		"program":     func(o *Options) { o.Other = "kv" },
 	} {
 		o := options(&fakeMember{Server: &httptest.Server{}})
 		change(&o)

@@ -15,8 +15,11 @@ const errorPause = 10 * time.Millisecond
 // drive has the clients work on a cluster, and returns what they saw after the warm-up.
 func drive(ctx context.Context, load Load, endpoints []string) (Sample, error) {
 	c := newClient(endpoints, load.Clients)
-	defer c.http.CloseIdleConnections()
+	defer c.close()
 	if err := c.findLeader(ctx); err != nil && !load.Spread {
+		return Sample{}, err
+	}
+	if err := c.share(ctx, load.Connections); err != nil {
 		return Sample{}, err
 	}
 	r := &runner{load: load, client: c, value: value(load.Size)}
@@ -37,7 +40,9 @@ func drive(ctx context.Context, load Load, endpoints []string) (Sample, error) {
 	if err := ctx.Err(); err != nil {
 		return Sample{}, err
 	}
-	return merge(samples, load.For), nil
+	sample := merge(samples, load.For)
+	sample.Connections = c.describe(load)
+	return sample, nil
 }
 
 // value returns bytes that do not compress.
@@ -68,14 +73,14 @@ func (r *runner) fill(ctx context.Context) error {
 	var failure atomic.Pointer[string]
 	for i := range min(r.load.Clients, 64) {
 		running.Go(func() {
-			req := r.client.newRequest()
+			req := r.client.newRequest(i)
 			defer req.close()
 			for ctx.Err() == nil && failure.Load() == nil {
 				key := int(next.Add(1)) - 1
 				if key >= r.load.Keys {
 					return
 				}
-				if kind := req.put(r.address(i), key, r.value); kind != "" {
+				if kind := req.put(ctx, r.address(i), key, r.value); kind != "" {
 					text := kind + " " + req.errorText()
 					failure.Store(&text)
 				}
@@ -101,24 +106,24 @@ func (r *runner) address(i int) string {
 func (r *runner) work(ctx context.Context, i int) Sample {
 	sample := newSample()
 	random := rand.New(rand.NewPCG(uint64(i), 0x5eed))
-	req := r.client.newRequest()
+	req := r.client.newRequest(i)
 	defer req.close()
 	for n := i; ; n++ {
 		due, ok := r.next(ctx)
 		if !ok {
 			return sample
 		}
-		if !time.Now().Before(r.until) {
-			sample.record(0, false, "not sent") // an open loop that no client was free for
+		if r.load.Rate > 0 && !time.Now().Before(r.until) {
+			sample.record(0, false, "not sent") // no client was free for it
 			continue
 		}
 		read := r.load.ReadShare > 0 && random.Float64() < r.load.ReadShare
 		key := random.IntN(r.load.Keys)
 		var kind string
 		if read {
-			kind = req.get(r.address(n), key, r.load.Stale)
+			kind = req.get(ctx, r.address(n), key, r.load.Stale)
 		} else {
-			kind = req.put(r.address(n), key, r.value)
+			kind = req.put(ctx, r.address(n), key, r.value)
 		}
 		if !due.Before(r.from) {
 			sample.record(time.Since(due), read, kind)

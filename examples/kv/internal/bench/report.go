@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,8 @@ type Report struct {
 // Result is what was measured of one target, over all rounds.
 type Result struct {
 	Name string `json:"name"`
+	// Connections says over what the requests went.
+	Connections string `json:"connections,omitempty"`
 	// Rate is the median of Rates, which are the operations a second of each round.
 	Rate   float64          `json:"ops_per_second"`
 	Rates  []float64        `json:"rounds_ops_per_second"`
@@ -53,6 +56,7 @@ func (r *Result) add(s Sample) {
 		r.all = newSample()
 	}
 	r.all.add(s)
+	r.Connections = s.Connections
 	r.all.Took += s.Took
 	r.Rates = append(r.Rates, s.rate())
 	r.P99s = append(r.P99s, inMillis(s.quantile(99)))
@@ -97,10 +101,10 @@ func (r *Report) WriteJSON(w io.Writer) error {
 func (r *Report) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "%s\n\n", r.Load)
-	fmt.Fprintln(t, "\tops/s\tp50 ms\tp90 ms\tp99 ms\tp99.9 ms\tmax ms\terrors\t")
+	fmt.Fprintln(t, "\tconnections\tops/s\tp50 ms\tp90 ms\tp99 ms\tp99.9 ms\tmax ms\terrors\t")
 	for _, x := range r.Results {
-		fmt.Fprintf(t, "%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t\n",
-			x.Name, x.Rate, x.P50, x.P90, x.P99, x.P999, x.Max, x.all.failed())
+		fmt.Fprintf(t, "%s\t%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t\n",
+			x.Name, cmp.Or(x.Connections, "none"), x.Rate, x.P50, x.P90, x.P99, x.P999, x.Max, x.all.failed())
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -21,6 +21,9 @@ type Sample struct {
 	Writes int64
 	Errors map[string]int64 // by kind: an HTTP status, or "connection"
 
+	// Connections says over what the requests went, "" if over none.
+	Connections string
+
 	latencies *hdrhistogram.Histogram
 }
 

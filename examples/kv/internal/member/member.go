@@ -68,6 +68,8 @@ type Limits struct {
 	// KeepEntries and KeepBytes bound the tail that stays, for followers that lag a little.
 	KeepEntries uint64
 	KeepBytes   int
+	// GatherTime is for how long writes wait for one another when there are many.
+	GatherTime time.Duration
 }
 
 // applyBytes bounds the entries that are applied together.
@@ -140,6 +142,7 @@ func (m *Member) hostConfig() host.Config {
 		TickInterval: m.cfg.Tick, ElectionTicks: m.cfg.ElectionTicks, HeartbeatTicks: m.cfg.HeartbeatTicks,
 		Forward:         true,
 		MaxApplyBytes:   applyBytes,
+		GatherTime:      m.cfg.Limits.GatherTime,
 		SnapshotEntries: m.cfg.Limits.SnapshotEntries, SnapshotBytes: m.cfg.Limits.SnapshotBytes,
 		TailEntries: m.cfg.Limits.KeepEntries, TailBytes: m.cfg.Limits.KeepBytes,
 		Logger:  raftlog.Slog(m.log),

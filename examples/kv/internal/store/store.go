@@ -45,7 +45,7 @@ type Options struct {
 
 const (
 	blockCacheBytes = 64 << 20
-	memTableBytes   = 32 << 20
+	memTableBytes   = 64 << 20
 	stagingBatch    = 1 << 20
 	maxExports      = 2
 	identityFormat  = "quorate-kv 1 member %d cluster %q"

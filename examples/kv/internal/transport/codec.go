@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"sync"
 
 	"google.golang.org/grpc/mem"
 
@@ -11,6 +12,36 @@ import (
 // decodePeerMessage decodes what a peer sent. Nobody has looked at these bytes before.
 func decodePeerMessage(data []byte, m *pb.Message) error {
 	return pb.UnmarshalPeer(data, m)
+}
+
+// buffers hold messages on their way. gRPC's own pool clears what it hands out, up to 64 KiB for a message, and
+// these are written from end to end.
+var buffers = &bufferPool{}
+
+// bufferPool is a mem.BufferPool.
+type bufferPool struct{ free sync.Pool }
+
+// keptBuffer is the size up to which buffers are used again.
+const keptBuffer = 1 << 20
+
+// Get implements mem.BufferPool.
+func (p *bufferPool) Get(length int) *[]byte {
+	b, _ := p.free.Get().(*[]byte)
+	if b == nil {
+		b = new([]byte)
+	}
+	if cap(*b) < length {
+		*b = make([]byte, length)
+	}
+	*b = (*b)[:length]
+	return b
+}
+
+// Put implements mem.BufferPool.
+func (p *bufferPool) Put(b *[]byte) {
+	if cap(*b) <= keptBuffer {
+		p.free.Put(b)
+	}
 }
 
 // codec passes bytes through gRPC as they are: Raft's messages have an encoding of their own.
@@ -37,7 +68,7 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if !ok {
 		return fmt.Errorf("transport: cannot receive a %T", v)
 	}
-	buffer := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	buffer := data.MaterializeToBuffer(buffers)
 	defer buffer.Free()
 	return in.decode(buffer.ReadOnlyData())
 }
@@ -60,11 +91,10 @@ func (f *frame) decode(data []byte) error {
 
 // encode returns m in a buffer of the pool, which gRPC frees.
 func encode(m *pb.Message) (mem.BufferSlice, error) {
-	pool := mem.DefaultBufferPool()
-	buffer := pool.Get(m.Size())
+	buffer := buffers.Get(m.Size())
 	if _, err := m.MarshalToSizedBuffer(*buffer); err != nil {
-		pool.Put(buffer)
+		buffers.Put(buffer)
 		return nil, err
 	}
-	return mem.BufferSlice{mem.NewBuffer(buffer, pool)}, nil
+	return mem.BufferSlice{mem.NewBuffer(buffer, buffers)}, nil
 }
