@@ -33,7 +33,7 @@ const (
 	streamStalled  = 10 * time.Second
 
 	callGet, callPut = 1, 2
-	flagStale    = 2
+	flagStale        = 2
 )
 
 // call is a request of a stream.
