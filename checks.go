@@ -15,15 +15,18 @@ import (
 
 // checkMessage says what is impossible about m.
 func (r *raft) checkMessage(m *pb.Message) error {
-	if m.Type < 0 || int(m.Type) >= numTypes {
+	if uint32(m.Type) >= uint32(numTypes) {
 		return badMessage(m, "Type", int32(m.Type), fmt.Sprintf("0 to %d", numTypes-1))
 	}
 	k := kinds[m.Type]
 	if k&local != 0 || !r.deviates(d1RefuseImpossible) {
 		return nil
 	}
-	if err := r.checkHeader(m, k); err != nil {
-		return err
+	// From another member, and of a term, as nearly all are. The IDs of threads are the two highest numbers.
+	if m.From-1 >= LocalApplyThread-1 || m.From == r.id || m.Term-1 >= math.MaxUint64-1 || k&noTerm != 0 {
+		if err := r.checkRareHeader(m, k); err != nil {
+			return err
+		}
 	}
 	switch m.Type {
 	case pb.MsgApp:
@@ -44,14 +47,6 @@ func (r *raft) checkMessage(m *pb.Message) error {
 		}
 	}
 	return nil
-}
-
-func (r *raft) checkHeader(m *pb.Message, k kind) error {
-	// From another member, and of a term, as nearly all are. The IDs of threads are the two highest numbers.
-	if m.From-1 < LocalApplyThread-1 && m.From != r.id && m.Term-1 < math.MaxUint64-1 && k&noTerm == 0 {
-		return nil
-	}
-	return r.checkRareHeader(m, k)
 }
 
 func (r *raft) checkRareHeader(m *pb.Message, k kind) error {

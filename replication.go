@@ -63,6 +63,9 @@ func (r *raft) replicate(p *tracker.Peer, always bool) bool {
 
 // fill sends p appends until there is nothing more to send or its window is full.
 func (r *raft) fill(p *tracker.Peer) {
+	if p.Next > r.log.last() {
+		return
+	}
 	if r.cfg.EagerAppends || p.State != tracker.StateReplicate {
 		for r.replicate(p, false) {
 		}

@@ -52,7 +52,7 @@ var kinds = [numTypes]kind{
 
 // kindOf returns the kind of t, which may be a type that a newer member invented.
 func kindOf(t pb.MessageType) kind {
-	if t < 0 || int(t) >= numTypes {
+	if uint32(t) >= uint32(numTypes) {
 		return 0
 	}
 	return kinds[t]
