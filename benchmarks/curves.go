@@ -11,7 +11,7 @@ import (
 // curves lists how the cost grows.
 func curves() []report.Curve {
 	return []report.Curve{
-		curve("members", "Committed entry, to applied on all", "voters", "CPU time per entry", report.CPU,
+		curve("members", "Committed entry, the leader's part", "voters", "CPU time per entry", report.CPU,
 			points("commit/%d", func(x int) int { return max(200, 60000/(x*x)) }, 1, 3, 5, 7, 15, 31, 63, 101)),
 		curve("groups-heap", "Idle replicas in one process: memory",
 			"replicas", "live heap per replica", measure.HeapBytes,

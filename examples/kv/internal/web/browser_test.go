@@ -26,8 +26,13 @@ import (
 // makes another member the leader.
 func TestClickTransfersLeadership(t *testing.T) {
 	c := kvtest.New(t, 3, store.Options{})
+	// The start of a browser may keep members from each other for so long that they elect another one.
+	p := open(t, pageOf(t, c.Leader().URL), 1200, 900)
+	p.waitFor(`document.querySelectorAll("#members tr").length === 3`)
 	leader := c.Leader()
-	p := open(t, pageOf(t, leader.URL), 1200, 900)
+	atLeader := pageOf(t, leader.URL)
+	t.Cleanup(atLeader.Close)
+	p.do(chromedp.Navigate(atLeader.URL))
 
 	p.waitFor(`document.querySelectorAll("#members tr").length === 3`)
 	p.waitFor(`document.getElementById("state").textContent === "leader"`)
