@@ -65,11 +65,8 @@ type Answer struct {
 	Body []byte
 }
 
-const (
-	lengthBytes = 4
-	// headBytes is more than what stands in a frame before key, value or body.
-	headBytes = lengthBytes + 2 + 5*binary.MaxVarintLen64
-)
+// lengthBytes is the size of what tells the length of a frame.
+const lengthBytes = 4
 
 const (
 	flagExpect byte = 1 << iota
