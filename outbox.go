@@ -190,7 +190,7 @@ func (r *raft) markAll(sort markSort) *mark {
 		p := &peers[i]
 		switch {
 		case p.ID == r.id:
-		case sort == markAppends && (p.State != tracker.StateReplicate || p.IsPaused() || p.Next <= r.log.apply.handed):
+		case sort == markAppends && (p.State != tracker.StateReplicate || p.MsgAppFlowPaused || p.Next <= r.log.apply.handed):
 			return nil // only some get one, or a snapshot
 		case queued == sent:
 			queued = p.Queued
@@ -344,7 +344,8 @@ func (r *raft) takeForAll(m *mark, last *piece) {
 		case p.ID == r.id:
 		case m.sort == markHeartbeat:
 			r.heartbeat(p)
-		case p.Next == last.next && p.Queued != sent && p.State == tracker.StateReplicate && !p.IsPaused() && !p.Inflights.Full():
+		case p.Next == last.next && p.Queued != sent && p.State == tracker.StateReplicate && !p.MsgAppFlowPaused &&
+			!p.Inflights.Full():
 			r.emitAppend(p, last)
 			p.Queued = sent
 			if left > 1 {

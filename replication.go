@@ -266,6 +266,8 @@ func (r *raft) advanceCommit(p *tracker.Peer, before uint64) bool {
 		return r.peers.CommittedAbove(next) && r.commitOwn(r.peers.Committed())
 	case p.Match < next:
 		return false
+	case l.next != next && p.ID != r.id && r.peers.CommittedAbove(p.Match):
+		return r.commitOwn(p.Match) // nobody needs to be counted for what is committed now
 	case l.next != next:
 		l.next, l.ahead = next, r.peers.VotersAt(next)
 	case before < next && p.Role.Incoming():
