@@ -73,7 +73,7 @@ var faults = []fault{
 		Old: "confIndex: r.log.last(),", New: "confIndex: 0,"},
 		"learner", []string{"configuration"}, false},
 	{"a read is answered without a round", plant.Edit{File: "read.go",
-		Old: "	case r.takeRead(w):\n		r.heartbeatAll()", New: "	default:\n		r.answerRead(&w, r.log.committed)"},
+		Old: "	case r.takeRead(w):\n		r.heartbeatAll()", New: "	default:\n		r.answerRead(w, r.log.committed)"},
 		"reads", []string{"read index"}, false},
 	{"a read before the first commit of the term", plant.Edit{File: "read.go",
 		Old: "case !r.committedInTerm():", New: "case false:"},

@@ -66,7 +66,11 @@ func tryFaults(ctx context.Context, only string, out io.Writer) error {
 // try builds the explorer with the fault and runs it. A fault may also make a
 // member go round without an end; that is found, too.
 func (f fault) try(ctx context.Context, root, dir string) (finding, error) {
-	binary, err := f.edit.Build(ctx, root, dir, "./rafttest/cmd/explore")
+	overlay, err := plant.Overlay(root, dir, f.edit)
+	if err != nil {
+		return finding{}, err
+	}
+	binary, err := plant.Build(ctx, root, dir, overlay, "./rafttest/cmd/explore")
 	if err != nil {
 		return finding{}, err
 	}

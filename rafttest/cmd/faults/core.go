@@ -100,7 +100,7 @@ var coreFaults = []fault{
 
 	// Reads.
 	{"a read is answered without a round", "read.go",
-		"	case r.takeRead(w):\n		r.heartbeatAll()", "	default:\n		r.answerRead(&w, r.log.committed)",
+		"	case r.takeRead(w):\n		r.heartbeatAll()", "	default:\n		r.answerRead(w, r.log.committed)",
 		"network", 3, []string{"read index"}},
 	{"a read is confirmed by one member", "read.go",
 		"confirmed := r.peers.Quorum(func(p *tracker.Peer) uint64 { return r.readAck(p) })", "confirmed := reads.newest()",

@@ -21,10 +21,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"quorate.example/raft/rafttest/internal/plant"
 )
 
 func main() {
@@ -42,7 +43,7 @@ func main() {
 }
 
 func run(ctx context.Context, only string, seeds int, scenarios, quick bool) error {
-	root, err := moduleRoot()
+	root, err := plant.ModuleRoot()
 	if err != nil {
 		return err
 	}
@@ -90,20 +91,4 @@ func runFaults(ctx context.Context, root, dir, only string, seeds int) error {
 		return fmt.Errorf("%d faults were not noticed as they should be", failed)
 	}
 	return nil
-}
-
-// moduleRoot returns the directory of the go.mod above the working directory.
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
-	for err == nil {
-		if _, statErr := os.Stat(filepath.Join(dir, "go.mod")); statErr == nil {
-			return dir, nil
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return "", fmt.Errorf("no go.mod above the working directory")
-		}
-		dir = up
-	}
-	return "", err
 }

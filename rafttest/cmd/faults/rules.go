@@ -1,16 +1,21 @@
 package main
 
+import "quorate.example/raft/rafttest/internal/plant"
+
 // reverted is a rule of docs/scenarios.md that is taken back in the library: the fault of the simulator's
 // table that it is, with the scenario's tests. Where the simulator does not notice it within the seeds
 // that it is given, the tests alone hold the rule.
 type reverted struct {
 	scenario string
 	fault
-	pkg   string   // of the tests; empty means the root
-	tests []string // those that docs/scenarios.md names
-	seeds int      // for the simulator, if it needs more than usual
-	and   []fault  // what else has to be taken back, since the rule is held twice
+	pkg   string       // of the tests; empty means the root
+	tests []string     // those that docs/scenarios.md names
+	seeds int          // for the simulator, if it needs more than usual
+	and   []plant.Edit // what else has to be taken back, since the rule is held twice
 }
+
+// edits returns what taking the rule back does to the source.
+func (r reverted) edits() []plant.Edit { return append([]plant.Edit{r.edit()}, r.and...) }
 
 var revertedRules = []reverted{
 	{"B1", fault{name: "a leader of an earlier term is not answered", file: "raft.go",
@@ -76,9 +81,9 @@ var revertedRules = []reverted{
 		"", []string{"TestTransferSkipsPreVoteAndLease", "TestTransferTargetDoesNotGiveUpForAHeartbeat"}, 0, nil},
 	{"B21", fault{name: "a transfer outlives the leadership", file: "raft.go",
 		old: "	r.leadership = nil\n", new: "", profile: "network"},
-		"", []string{"TestTransferEndsWithTheLeadership"}, 0, []fault{{file: "election.go",
-			old: "		r.becomeLeader()\n",
-			new: "		kept := r.leadership\n		r.becomeLeader()\n		if kept != nil {\n" +
+		"", []string{"TestTransferEndsWithTheLeadership"}, 0, []plant.Edit{{File: "election.go",
+			Old: "		r.becomeLeader()\n",
+			New: "		kept := r.leadership\n		r.becomeLeader()\n		if kept != nil {\n" +
 				"			r.leadership.transferee = kept.transferee\n		}\n"}}},
 	{"B23", fault{name: "a refused change is refused without a word", file: "proposal.go",
 		old: "r.deviates(d2TypedConfRefusal)", new: "false", profile: "membership"},
@@ -146,8 +151,8 @@ var revertedRules = []reverted{
 		"", []string{"TestAppendKeepsWhatAgreesAndDropsWhatConflicts", "TestReorderedAppendsDoNotTruncate"}, 0, nil},
 	{"B56", fault{name: "a completion of an earlier term counts", file: "durable.go",
 		old: "w.id.index != 0 && w.term == r.term {", new: "w.id.index != 0 {", profile: "network", members: 5},
-		"", []string{"TestLateCompletionDoesNotVouchForRestoredEntries"}, 0, []fault{{file: "raft.go",
-			old: "		r.snapshotDurable(m.Snapshot)\n", new: "		_ = r.onAppendDurable(m)\n"}}},
+		"", []string{"TestLateCompletionDoesNotVouchForRestoredEntries"}, 0, []plant.Edit{{File: "raft.go",
+			Old: "		r.snapshotDurable(m.Snapshot)\n", New: "		_ = r.onAppendDurable(m)\n"}}},
 	{"B59", fault{name: "entries are applied before they are saved", file: "apply.go",
 		old: "return min(l.committed, l.tail.base)", new: "return l.committed", profile: "calm"},
 		"", []string{"TestLogAgreesWithAPlainSlice"}, 0, nil},

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"quorate.example/raft/rafttest/internal/plant"
 )
 
 // quickStep is how many rules -quick goes on from one that it tries to the next.
@@ -26,7 +27,7 @@ func runScenarios(ctx context.Context, out io.Writer, root, dir, only string, se
 		if quick && i%quickStep != 0 || !strings.Contains(r.scenario+" "+r.name, only) {
 			continue
 		}
-		overlay, err := overlayOf(root, dir, append([]fault{r.fault}, r.and...))
+		overlay, err := plant.Overlay(root, dir, r.edits()...)
 		if err != nil {
 			return fmt.Errorf("%s, %s: %w", r.scenario, r.name, err)
 		}
@@ -73,7 +74,7 @@ func (r reverted) failingTests(ctx context.Context, root, overlay string) ([]str
 	case err == nil:
 		return nil, nil
 	case strings.Contains(text, "[build failed]") || strings.Contains(text, "[setup failed]"):
-		return nil, fmt.Errorf("does not build: %s", firstLine(out))
+		return nil, fmt.Errorf("does not build: %s", plant.FirstLine(out))
 	case strings.Contains(text, "no tests to run"):
 		return nil, errors.New("the tests are gone")
 	default:
@@ -98,11 +99,9 @@ func failures(text string) []string {
 // simulated says which oracle of the simulator notices that the rule is missing, and when. One seed is
 // run after the other, so that the numbers are the same each time.
 func (r reverted) simulated(ctx context.Context, root, dir, overlay string, seeds int) (string, error) {
-	sim := filepath.Join(dir, "raftsim")
-	build := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", sim, "./rafttest/cmd/raftsim")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("does not build: %s", firstLine(out))
+	sim, err := plant.Build(ctx, root, dir, overlay, "./rafttest/cmd/raftsim")
+	if err != nil {
+		return "", err
 	}
 	limited, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -115,7 +114,7 @@ func (r reverted) simulated(ctx context.Context, root, dir, overlay string, seed
 	case err == nil && counts != nil:
 		return fmt.Sprintf("not within %s events (%s)", thousands(counts[2]), r.profile), nil
 	case counts == nil || who == nil:
-		return "", fmt.Errorf("raftsim says %q", firstLine(out))
+		return "", fmt.Errorf("raftsim says %q", plant.FirstLine(out))
 	}
 	return fmt.Sprintf("%s, %s (%s)", who[1], thousands(counts[2]), r.profile), nil
 }

@@ -2,17 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"quorate.example/raft/rafttest/internal/plant"
 )
 
 // fault is one mistake: in file, old becomes new.
@@ -33,15 +32,13 @@ type finding struct {
 
 // try builds raftsim with the fault and runs it.
 func (f fault) try(ctx context.Context, root, dir string, seeds int) (finding, error) {
-	overlay, err := f.overlay(root, dir)
+	overlay, err := plant.Overlay(root, dir, f.edit())
 	if err != nil {
 		return finding{}, err
 	}
-	sim := filepath.Join(dir, "raftsim")
-	build := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", sim, "./rafttest/cmd/raftsim")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return finding{}, fmt.Errorf("does not build: %s", firstLine(out))
+	sim, err := plant.Build(ctx, root, dir, overlay, "./rafttest/cmd/raftsim")
+	if err != nil {
+		return finding{}, err
 	}
 	// A fault may make a member run in circles: that is noticed, too.
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
@@ -58,33 +55,8 @@ func (f fault) try(ctx context.Context, root, dir string, seeds int) (finding, e
 	return f.read(out)
 }
 
-// overlay writes the faulty file and the overlay that puts it in place.
-func (f fault) overlay(root, dir string) (string, error) { return overlayOf(root, dir, []fault{f}) }
-
-// overlayOf is overlay for several faults in a file each.
-func overlayOf(root, dir string, faults []fault) (string, error) {
-	replace := map[string]string{}
-	for i, f := range faults {
-		path := filepath.Join(root, filepath.FromSlash(f.file))
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return "", err
-		}
-		if n := strings.Count(string(text), f.old); n != 1 {
-			return "", fmt.Errorf("no longer applies: %q is in %s %d times", f.old, f.file, n)
-		}
-		replace[path] = filepath.Join(dir, fmt.Sprintf("faulty%d.go", i))
-		if err := os.WriteFile(replace[path], []byte(strings.Replace(string(text), f.old, f.new, 1)), 0o600); err != nil {
-			return "", err
-		}
-	}
-	data, err := json.Marshal(map[string]map[string]string{"Replace": replace})
-	if err != nil {
-		return "", err
-	}
-	overlay := filepath.Join(dir, "overlay.json")
-	return overlay, os.WriteFile(overlay, data, 0o600)
-}
+// edit returns what the fault does to the source.
+func (f fault) edit() plant.Edit { return plant.Edit{File: f.file, Old: f.old, New: f.new} }
 
 var (
 	countLine  = regexp.MustCompile(`(?m)^(\d+) seeds, (\d+) events`)
@@ -95,7 +67,7 @@ var (
 func (f fault) read(out []byte) (finding, error) {
 	counts, who := countLine.FindSubmatch(out), oracleLine.FindSubmatch(out)
 	if counts == nil || who == nil {
-		return finding{}, fmt.Errorf("raftsim says %q", firstLine(out))
+		return finding{}, fmt.Errorf("raftsim says %q", plant.FirstLine(out))
 	}
 	got := finding{oracle: string(who[1])}
 	got.seeds, _ = strconv.Atoi(string(counts[1]))
@@ -105,13 +77,4 @@ func (f fault) read(out []byte) (finding, error) {
 			strings.Join(f.oracles, " or "))
 	}
 	return got, nil
-}
-
-func firstLine(out []byte) string {
-	for _, line := range strings.Split(string(out), "\n") {
-		if line != "" && !strings.HasPrefix(line, "#") {
-			return line
-		}
-	}
-	return "nothing"
 }

@@ -35,23 +35,42 @@ func ModuleRoot() (string, error) {
 	return "", err
 }
 
-// Overlay writes the faulty file and the overlay that puts it in place into dir,
-// and returns the path of the overlay. It is an error if the place of the fault
-// has changed.
-func (e Edit) Overlay(root, dir string) (string, error) {
-	path := filepath.Join(root, filepath.FromSlash(e.File))
-	text, err := os.ReadFile(path)
+// sources returns the text of each file that the edits change, by its path. It is an error if the place of
+// an edit has changed.
+func sources(root string, edits []Edit) (map[string]string, error) {
+	texts := map[string]string{}
+	for _, e := range edits {
+		path := filepath.Join(root, filepath.FromSlash(e.File))
+		if _, read := texts[path]; !read {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			texts[path] = string(data)
+		}
+		if n := strings.Count(texts[path], e.Old); n != 1 {
+			return nil, fmt.Errorf("no longer applies: %q is in %s %d times", e.Old, e.File, n)
+		}
+		texts[path] = strings.Replace(texts[path], e.Old, e.New, 1)
+	}
+	return texts, nil
+}
+
+// Overlay writes the faulty files and the overlay that puts them in place into dir, and returns the path of
+// the overlay. It is an error if the place of an edit has changed.
+func Overlay(root, dir string, edits ...Edit) (string, error) {
+	texts, err := sources(root, edits)
 	if err != nil {
 		return "", err
 	}
-	if n := strings.Count(string(text), e.Old); n != 1 {
-		return "", fmt.Errorf("no longer applies: %q is in %s %d times", e.Old, e.File, n)
+	replace := map[string]string{}
+	for path, text := range texts {
+		replace[path] = filepath.Join(dir, fmt.Sprintf("faulty%d.go", len(replace)))
+		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
+			return "", err
+		}
 	}
-	faulty := filepath.Join(dir, "faulty.go")
-	if err := os.WriteFile(faulty, []byte(strings.Replace(string(text), e.Old, e.New, 1)), 0o600); err != nil {
-		return "", err
-	}
-	data, err := json.Marshal(map[string]map[string]string{"Replace": {path: faulty}})
+	data, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
 		return "", err
 	}
@@ -59,13 +78,9 @@ func (e Edit) Overlay(root, dir string) (string, error) {
 	return overlay, os.WriteFile(overlay, data, 0o600)
 }
 
-// Build builds the command in the directory pkg of the module with the fault in it,
-// and returns the path of the binary, which is in dir.
-func (e Edit) Build(ctx context.Context, root, dir, pkg string) (string, error) {
-	overlay, err := e.Overlay(root, dir)
-	if err != nil {
-		return "", err
-	}
+// Build builds the command in the directory pkg of the module with the overlay, and returns the path of the
+// binary, which is in dir.
+func Build(ctx context.Context, root, dir, overlay, pkg string) (string, error) {
 	binary := filepath.Join(dir, filepath.Base(pkg))
 	build := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", binary, pkg)
 	build.Dir = root
