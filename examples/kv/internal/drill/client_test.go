@@ -12,8 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/stretchr/testify/require"
+
+	"quorate.example/raft/examples/kv/internal/store"
+	"quorate.example/raft/examples/kv/internal/wal"
+	"quorate.example/raft/host"
+	"quorate.example/raft/raftpb"
 )
 
 // Claim: only what certainly changed nothing counts as such; every other failed write may have happened.
@@ -74,46 +78,34 @@ func TestGapsAreCounted(t *testing.T) {
 	require.Equal(t, gaps{Count: 2, Total: 3 * time.Second, Longest: 2 * time.Second}, g)
 }
 
-// Claim: the byte that is changed makes Pebble refuse the log, wherever it is.
+// Claim: the byte that is changed makes the store refuse the log, wherever it is.
 func TestDamageIsNoticed(t *testing.T) {
-	crashed := crashedInstance(t)
-	for seed := range uint64(5) {
+	crashed := crashedStore(t)
+	for seed := range uint64(20) {
 		dir := filepath.Join(t.TempDir(), "damaged")
 		require.NoError(t, os.CopyFS(dir, os.DirFS(crashed)))
 		where, err := damage(dir, rand.New(rand.NewPCG(seed, 1)))
 		require.NoError(t, err)
-		_, err = pebble.Open(dir, pebbleOptions())
-		require.Error(t, err, where)
+		_, err = store.Open(store.Options{Dir: dir})
+		require.ErrorIs(t, err, wal.ErrDamaged, where)
 	}
 }
 
-func pebbleOptions() *pebble.Options {
-	return &pebble.Options{FormatMajorVersion: pebble.FormatNewest, MemTableSize: 8 << 20, Logger: silent{}}
-}
-
-// crashedInstance returns the directory of an instance whose process is gone all of a sudden.
-func crashedInstance(t *testing.T) string {
+// crashedStore returns the directory of a store whose process is gone all of a sudden.
+func crashedStore(t *testing.T) string {
 	t.Helper()
 	dir, crashed := t.TempDir(), filepath.Join(t.TempDir(), "crashed")
-	db, err := pebble.Open(dir, pebbleOptions())
+	s, err := store.Open(store.Options{Dir: dir, LogSegmentBytes: 64 << 10})
 	require.NoError(t, err)
-	require.NoError(t, db.Close())
-	// Only the second log has the format in which damage can be told from a torn write.
-	db, err = pebble.Open(dir, pebbleOptions())
-	require.NoError(t, err)
-	for range 200 {
-		require.NoError(t, db.Set([]byte("key"), make([]byte, 1000), pebble.Sync))
+	for i := range uint64(200) {
+		require.NoError(t, s.Save(host.Write{
+			Entries: []raftpb.Entry{{Index: i + 1, Term: 1, Data: make([]byte, 1000)}}, Sync: true,
+		}))
 	}
 	require.NoError(t, os.CopyFS(crashed, os.DirFS(dir)))
-	require.NoError(t, db.Close())
+	require.NoError(t, s.Close())
 	return crashed
 }
-
-type silent struct{}
-
-func (silent) Infof(string, ...any)  {}
-func (silent) Errorf(string, ...any) {}
-func (silent) Fatalf(string, ...any) {}
 
 // Claim: a log that is too short to be damaged with consequences is left alone.
 func TestShortLogIsNotDamaged(t *testing.T) {

@@ -3,14 +3,14 @@ package drill
 import (
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"syscall"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/wal"
+	"quorate.example/raft/examples/kv/internal/store"
+	"quorate.example/raft/examples/kv/internal/wal"
 )
 
 // diskMegabytes is the size of a member's file system, where it has one.
@@ -62,50 +62,24 @@ func empty(dir string) error { return os.Remove(filepath.Join(dir, ballast)) }
 // errNothingWritten says that a log holds too little to be damaged with consequences.
 var errNothingWritten = errors.New("the log holds too little")
 
-// blockBytes is the unit in which Pebble reads its log.
-const blockBytes = 32 << 10
-
-// damage changes a byte of the newest log of Pebble in a directory, and returns where. Whole blocks with
-// synced records follow it: Pebble takes an unreadable record that none follow for a write that a
-// crash cut off, and looks for those that follow in later blocks only.
+// damage changes a byte of a member's log, and returns where: in a record that later ones say was on the disk.
 func damage(dir string, random *rand.Rand) (string, error) {
-	logs, err := wal.Scan(wal.Dir{FS: vfs.Default, Dirname: dir})
+	records, err := wal.Records(wal.Options{Dir: filepath.Join(dir, store.LogDirectory)})
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(records) == 0 {
+		return "", errNothingWritten
+	}
 	if err != nil {
 		return "", err
 	}
-	for i := len(logs) - 1; i >= 0; i-- {
-		records, err := readRecords(logs[i])
-		if err != nil {
-			return "", err
-		}
-		early := 0
-		for early < len(records) && records[early].Physical < records[len(records)-1].Physical-2*blockBytes {
-			early++
-		}
-		if early == 0 {
-			continue
-		}
-		at := records[random.IntN(early)]
-		offset := at.Physical + 16 // behind the record's header, in what it holds
-		return fmt.Sprintf("%s, byte %d", filepath.Base(at.PhysicalFile), offset), flip(at.PhysicalFile, offset)
+	n := 0
+	for durable := records[len(records)-1].Durable; n < len(records) && records[n].Number <= durable; n++ {
 	}
-	return "", errNothingWritten
-}
-
-// readRecords returns where the sound records of a log begin.
-func readRecords(log wal.LogicalLog) (out []wal.Offset, err error) {
-	reader := log.OpenForRead()
-	defer func() { err = errors.Join(err, reader.Close()) }()
-	for {
-		r, offset, err := reader.NextRecord()
-		if err != nil {
-			return out, nil // the end, or what a crash left there
-		}
-		if _, err := io.Copy(io.Discard, r); err != nil {
-			return out, nil
-		}
-		out = append(out, offset)
+	if n == 0 {
+		return "", errNothingWritten
 	}
+	at := records[random.IntN(n)]
+	offset := at.Offset + random.Int64N(int64(at.Length))
+	return fmt.Sprintf("%s, byte %d", filepath.Base(at.Path), offset), flip(at.Path, offset)
 }
 
 // flip changes one byte of a file.

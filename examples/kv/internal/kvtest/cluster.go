@@ -109,6 +109,7 @@ func (c *Cluster) Start(id uint64) *Member {
 	m := c.Members[id]
 	options := c.options
 	options.Dir, options.MemberID, options.Cluster = c.Dir(id), id, c.dir
+	options.LogSegmentBytes = 256 << 10
 	var err error
 	m.Store, err = store.Open(options)
 	require.NoError(c.t, err)

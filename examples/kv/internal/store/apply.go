@@ -83,7 +83,7 @@ func (a *Applier) Commit() error {
 			return err
 		}
 	}
-	if err := a.s.commit(a.batch, false); err != nil {
+	if err := a.batch.Commit(pebble.NoSync); err != nil {
 		return err
 	}
 	a.s.position.Lock()

@@ -24,9 +24,8 @@ func (s *Store) Export() (*Outgoing, pb.SnapshotMetadata, error) {
 		s.exports.n.Add(-1)
 		return nil, pb.SnapshotMetadata{}, ErrTooManyExports
 	}
-	s.mu.RLock()
-	o := &Outgoing{snap: s.db.NewSnapshot(), generation: s.generation, count: &s.exports.n}
-	s.mu.RUnlock()
+	o := s.Capture()
+	o.count = &s.exports.n
 	var meta pb.SnapshotMetadata
 	value, closer, err := o.snap.Get(keyApplied)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -87,6 +86,6 @@ func (s *Store) restore(members map[uint64]string, each func(put func(key, value
 
 // Revision returns the store revision of the state.
 func (o *Outgoing) Revision() (uint64, error) {
-	h, err := newHistoryReader(o.snap, o.generation)
+	h, err := newHistoryReader(o.snap, o.log, o.generation)
 	return h.revision, err
 }

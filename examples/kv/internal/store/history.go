@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"quorate.example/raft/examples/kv/internal/wal"
 	"quorate.example/raft/host"
 	pb "quorate.example/raft/raftpb"
 )
@@ -67,7 +69,7 @@ func (h *history) add(size int, o *Options) {
 
 // recordEntry notes the change that a plain write made.
 func (a *Applier) recordEntry(c Change, e *pb.Entry) error {
-	if !a.s.holds(e.Index) {
+	if !a.s.log.Has(e.Index) {
 		return a.record([]Change{c})
 	}
 	a.s.history.add(c.size(), &a.s.opts)
@@ -132,7 +134,9 @@ func (s *Store) loadHistory() error {
 // of the oldest ones meanwhile: then some are written that are below the history, until the next trimming. The
 // caller holds the lock of the generation.
 func (s *Store) keepHistory(b *pebble.Batch, last uint64) error {
-	h, err := newHistoryReader(s.db, s.generation)
+	log := s.log.View()
+	defer log.Close()
+	h, err := newHistoryReader(s.db, log, s.generation)
 	if err != nil {
 		return err
 	}
@@ -152,7 +156,7 @@ func (s *Store) keepHistory(b *pebble.Batch, last uint64) error {
 		}
 		var changes []Change
 		revision := binary.BigEndian.Uint64(it.Key()[len(it.Key())-8:])
-		if changes, err = decodeHistory(s.db, revision, it.Value()); err == nil {
+		if changes, err = decodeHistory(log, revision, it.Value()); err == nil {
 			err = b.Set(it.Key(), encodeChanges(changes), nil)
 		}
 	}
@@ -173,15 +177,13 @@ type ChangesOptions struct {
 // Changes returns the wanted changes in their order, and the revision up to which there are no others.
 // It returns a *CompactedError if the history does not reach back to opts.From.
 func (s *Store) Changes(opts ChangesOptions) ([]Change, uint64, error) {
-	s.mu.RLock()
-	snap, generation := s.db.NewSnapshot(), s.generation
-	s.mu.RUnlock()
-	out, last, err := changes(snap, generation, opts)
-	return out, last, errors.Join(err, snap.Close())
+	o := s.Capture()
+	out, last, err := o.changes(opts)
+	return out, last, errors.Join(err, o.Close())
 }
 
-func changes(snap *pebble.Snapshot, generation uint64, opts ChangesOptions) ([]Change, uint64, error) {
-	h, err := newHistoryReader(snap, generation)
+func (o *Outgoing) changes(opts ChangesOptions) ([]Change, uint64, error) {
+	h, err := newHistoryReader(o.snap, o.log, o.generation)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -191,9 +193,9 @@ func changes(snap *pebble.Snapshot, generation uint64, opts ChangesOptions) ([]C
 	if opts.From > h.revision {
 		return nil, opts.From - 1, nil
 	}
-	it, err := snap.NewIter(&pebble.IterOptions{
-		LowerBound: numberedKey(generation, kindHistory, opts.From),
-		UpperBound: prefixEnd(stateKey(generation, kindHistory, "")),
+	it, err := o.snap.NewIter(&pebble.IterOptions{
+		LowerBound: numberedKey(o.generation, kindHistory, opts.From),
+		UpperBound: prefixEnd(stateKey(o.generation, kindHistory, "")),
 	})
 	if err != nil {
 		return nil, 0, err
@@ -203,7 +205,7 @@ func changes(snap *pebble.Snapshot, generation uint64, opts ChangesOptions) ([]C
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
 		revision := binary.BigEndian.Uint64(it.Key()[len(it.Key())-8:])
 		var found []Change
-		if found, err = decodeHistory(snap, revision, it.Value()); err != nil {
+		if found, err = decodeHistory(o.log, revision, it.Value()); err != nil {
 			break
 		}
 		for _, c := range found {
@@ -223,12 +225,12 @@ func changes(snap *pebble.Snapshot, generation uint64, opts ChangesOptions) ([]C
 
 // historyReader writes out the records of a snapshot's history.
 type historyReader struct {
-	from             pebble.Reader
+	log              *wal.View
 	revision, oldest uint64
 }
 
-func newHistoryReader(from pebble.Reader, generation uint64) (h historyReader, err error) {
-	h.from = from
+func newHistoryReader(from pebble.Reader, log *wal.View, generation uint64) (h historyReader, err error) {
+	h.log = log
 	value, closer, err := from.Get(stateKey(generation, kindRevision, ""))
 	if err != nil && !errors.Is(err, pebble.ErrNotFound) {
 		return h, err
@@ -249,7 +251,7 @@ func (h historyReader) whole(revision, value []byte) ([]byte, error) {
 	if n < h.oldest {
 		return nil, nil
 	}
-	changes, err := decodeHistory(h.from, n, value)
+	changes, err := decodeHistory(h.log, n, value)
 	if err != nil {
 		return nil, err
 	}
@@ -288,11 +290,11 @@ func historySize(value []byte) (int, error) {
 }
 
 // decodeHistory returns the changes of a revision, from its record or from the log entry that it names.
-func decodeHistory(from pebble.Reader, revision uint64, value []byte) ([]Change, error) {
+func decodeHistory(log *wal.View, revision uint64, value []byte) ([]Change, error) {
 	r := reader{rest: value}
 	switch r.byte() {
 	case historyEntry:
-		return changesOfEntry(from, revision, r.number())
+		return changesOfEntry(log, revision, r.number())
 	case historyWhole:
 	default:
 		return nil, errBadHistory
@@ -307,22 +309,17 @@ func decodeHistory(from pebble.Reader, revision uint64, value []byte) ([]Change,
 	return out, badHistory(&r)
 }
 
-func changesOfEntry(from pebble.Reader, revision, index uint64) ([]Change, error) {
-	data, closer, err := from.Get(logKey(index))
+func changesOfEntry(log *wal.View, revision, index uint64) ([]Change, error) {
+	e, err := log.Entry(index)
 	if err != nil {
 		return nil, fmt.Errorf("%w: entry %d of revision %d: %w", errBadHistory, index, revision, err)
-	}
-	defer closer.Close()
-	var e pb.Entry
-	if err := e.Unmarshal(data); err != nil {
-		return nil, err
 	}
 	c, err := DecodeCommand(proposed(e.Data))
 	if err != nil {
 		return nil, err
 	}
 	return []Change{{
-		Revision: revision, Op: c.Op, Key: c.Key, Value: append([]byte{}, c.Value...), Lease: c.Lease,
+		Revision: revision, Op: c.Op, Key: c.Key, Value: c.Value, Lease: c.Lease,
 	}}, nil
 }
 

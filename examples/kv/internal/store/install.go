@@ -139,7 +139,7 @@ func (g *Staging) Flush() error {
 	if g.batch.Empty() {
 		return nil
 	}
-	err := errors.Join(g.s.commit(g.batch, false), g.batch.Close())
+	err := errors.Join(g.batch.Commit(pebble.NoSync), g.batch.Close())
 	g.batch = g.s.db.NewBatch()
 	return err
 }
@@ -182,7 +182,7 @@ func (s *Store) Install(meta pb.SnapshotMetadata, staging *Staging) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.commit(b, true); err != nil {
+	if err := b.Commit(pebble.Sync); err != nil {
 		return err
 	}
 	return s.installed(meta, staging)

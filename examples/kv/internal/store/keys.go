@@ -5,7 +5,6 @@ import "encoding/binary"
 // The key space of one member's Pebble instance:
 //
 //	m<name>                     what belongs to this member alone
-//	l<index>                    one log entry
 //	s<generation>k<key>         one key of the replicated state
 //	s<generation>p<member>      the address of one member, replicated too
 //	s<generation>r              the store revision, and the oldest one in the history
@@ -18,7 +17,6 @@ import "encoding/binary"
 // generation is the state, so that the old state is exchanged for the new one in a single write.
 const (
 	prefixMeta  = 'm'
-	prefixLog   = 'l'
 	prefixState = 's'
 
 	kindKey      = 'k'
@@ -32,15 +30,9 @@ const (
 
 var (
 	keyIdentity   = []byte("midentity")
-	keyHardState  = []byte("mhardstate")
 	keyApplied    = []byte("mapplied")
 	keyGeneration = []byte("mgeneration")
-	keyLogStart   = []byte("mlogstart")
 )
-
-func logKey(index uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{prefixLog}, index)
-}
 
 func generationPrefix(generation uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{prefixState}, generation)

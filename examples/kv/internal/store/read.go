@@ -134,6 +134,6 @@ func decodeItem(key string, value []byte) (Item, error) {
 func (s *Store) Revision() (uint64, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	h, err := newHistoryReader(s.db, s.generation)
+	h, err := newHistoryReader(s.db, nil, s.generation)
 	return h.revision, err
 }

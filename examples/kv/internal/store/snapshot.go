@@ -7,13 +7,16 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"quorate.example/raft/examples/kv/internal/wal"
 	pb "quorate.example/raft/raftpb"
 )
 
 // Outgoing is the state of one moment, on its way to a follower or to somebody's file. It does not follow
-// later changes, and keeps Pebble from dropping what it refers to, so it must be released.
+// later changes, and keeps Pebble and the log from dropping what it refers to, so it must be released.
 type Outgoing struct {
 	snap       *pebble.Snapshot
+	log        *wal.View // the history refers to it
 	generation uint64
 	count      *atomic.Int32 // of its kind; may be nil
 }
@@ -32,16 +35,17 @@ func (s *Store) where() standing {
 	return s.standing
 }
 
-// Capture returns the state of this moment. The state machine is in the same instance as the log, so this is
-// Pebble's view of it, which costs nothing to make.
+// Capture returns the state of this moment, which costs nothing: it is Pebble's view of it.
 func (s *Store) Capture() *Outgoing {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return &Outgoing{snap: s.db.NewSnapshot(), generation: s.generation}
+	s.removing.RLock()
+	defer s.removing.RUnlock()
+	return &Outgoing{snap: s.db.NewSnapshot(), log: s.log.View(), generation: s.generation}
 }
 
 // Checkpoint returns up to which index the state does not need the log any more. That is all that is applied:
-// what makes the log shorter goes into the same write-ahead log behind it, and so is not there without it.
+// before the log is made shorter the state is synced.
 func (s *Store) Checkpoint() (uint64, error) { return s.Applied().Index, nil }
 
 // Each calls visit with each record of the state. Key and value are valid during the call only. What
@@ -53,7 +57,7 @@ func (o *Outgoing) Each(visit func(key, value []byte) error) error {
 	if err != nil {
 		return err
 	}
-	h, err := newHistoryReader(o.snap, o.generation)
+	h, err := newHistoryReader(o.snap, o.log, o.generation)
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
 		var value []byte
 		if value, err = it.ValueAndErr(); err != nil {
@@ -103,44 +107,12 @@ func (o *Outgoing) Close() error {
 	if o.count != nil {
 		o.count.Add(-1)
 	}
+	o.log.Close()
 	return o.snap.Close()
 }
 
 // Release is Close for those who have no use for its error: Pebble's views of a moment have none.
 func (o *Outgoing) Release() { _ = o.Close() }
-
-// Compact implements host.LogStore: it removes the entries up to index, which must be applied. It does not
-// wait for the disk, since a crash that undoes it costs only space.
-func (s *Store) Compact(index uint64) error {
-	// The lock keeps the state from being exchanged while its history is written out.
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	term, err := s.Term(index)
-	if err != nil || index <= s.tail.start.index {
-		return err
-	}
-	b := s.db.NewBatch()
-	defer b.Close()
-	err = errors.Join(
-		s.keepHistory(b, index),
-		b.DeleteRange(logKey(s.tail.first()), logKey(index+1), nil),
-		stageLogStart(b, position{index: index, term: term}))
-	if err != nil {
-		return err
-	}
-	s.log.Lock()
-	defer s.log.Unlock()
-	if err := s.commit(b, false); err != nil {
-		return err
-	}
-	s.tail.compact(index)
-	return nil
-}
-
-func stageLogStart(b *pebble.Batch, start position) error {
-	value := binary.BigEndian.AppendUint64(uint64Bytes(start.index), start.term)
-	return b.Set(keyLogStart, value, nil)
-}
 
 // Position describes where a store stands.
 type Position struct {
@@ -155,14 +127,12 @@ type Position struct {
 // Position returns where the store stands.
 func (s *Store) Position() Position {
 	at := s.where()
-	s.log.RLock()
-	defer s.log.RUnlock()
 	return Position{
 		Applied:   at.applied.Index,
 		Revision:  at.revision,
-		FirstLog:  s.tail.first(),
-		LastLog:   s.tail.last(),
-		LogBytes:  s.tail.bytes,
+		FirstLog:  s.log.FirstIndex(),
+		LastLog:   s.log.LastIndex(),
+		LogBytes:  s.log.Bytes(),
 		ConfState: at.applied.ConfState,
 	}
 }

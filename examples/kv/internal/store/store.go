@@ -1,9 +1,9 @@
-// Package store keeps everything one member of the cluster has to remember in one Pebble instance:
-// the Raft log, the hard state, the metadata of the newest snapshot, and the key-value state itself.
+// Package store keeps everything one member of the cluster has to remember: the Raft log and the hard state in
+// files of their own (package wal), the key-value state itself in a Pebble instance.
 //
-// One instance means one write-ahead log. Whatever belongs together (the entries of a Ready and its
-// hard state; applied entries and the index up to which they are applied) is one batch, and a crash
-// leaves either all of it or nothing. Batches reach the disk in the order they were committed.
+// Applied entries and the index up to which they are applied are one batch, and a crash leaves either all of it
+// or nothing. It is not synced: what a crash takes away is applied again from the log, which gives up nothing
+// before the state without it is on the disk.
 //
 // A Store is a host.LogStore, and most of what a host.DurableStateMachine needs. So three goroutines work
 // with it at once: the loop reads the log, the log writer calls Save and Compact, and the applier calls Apply,
@@ -21,6 +21,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"quorate.example/raft/examples/kv/internal/wal"
 	pb "quorate.example/raft/raftpb"
 )
 
@@ -34,6 +36,8 @@ type Options struct {
 	Cluster string
 	// FS replaces the disk, for tests; nil is the disk.
 	FS vfs.FS
+	// LogSegmentBytes is the length of the log's files. Zero means 16 MiB.
+	LogSegmentBytes int
 	// CacheBytes bounds the newest entries that are also held in memory. Zero means 16 MiB.
 	CacheBytes int
 	// HistoryChanges and HistoryBytes bound the changes that Changes can still tell of. They are part of
@@ -43,18 +47,18 @@ type Options struct {
 	HistoryBytes   int
 }
 
+// LogDirectory is where the log is, below Options.Dir, which is Pebble's.
+const LogDirectory = "log"
+
 const (
 	blockCacheBytes = 64 << 20
 	memTableBytes   = 64 << 20
 	stagingBatch    = 1 << 20
 	maxExports      = 2
-	identityFormat  = "quorate-kv 1 member %d cluster %q"
+	identityFormat  = "quorate-kv 2 member %d cluster %q"
 )
 
 func (o Options) withDefaults() Options {
-	if o.CacheBytes == 0 {
-		o.CacheBytes = 16 << 20
-	}
 	if o.HistoryChanges == 0 {
 		o.HistoryChanges = 4096
 	}
@@ -63,6 +67,8 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+func (o *Options) fs() vfs.FS { return cmp.Or(o.FS, vfs.Default) }
 
 // Store is one member's memory. See the package comment for who may call what.
 type Store struct {
@@ -78,15 +84,13 @@ type Store struct {
 	leases     leaseTable
 	changes    waker
 	exports    exports
-	unsynced   unsynced
 	ending     sync.RWMutex // held shared by those who may come late
 	closed     bool
+	fresh      bool // nothing was ever stored
 
-	// log is held for writing while what is in memory of the log changes.
-	log   sync.RWMutex
-	hard  pb.HardState
-	tail  logTail
-	dirty bool // what was saved last is not synced
+	log *wal.Log
+	// removing is held while entries leave the log, and what the history needs of them goes into the state.
+	removing sync.RWMutex
 
 	// standing belongs to the applier, who alone changes it, under the lock.
 	position sync.Mutex
@@ -106,38 +110,17 @@ func Open(opts Options) (*Store, error) {
 	opts = opts.withDefaults()
 	cache := pebble.NewCache(blockCacheBytes)
 	defer cache.Unref()
-	db, err := openPebble(opts, cache)
+	db, err := pebble.Open(opts.Dir, pebbleOptions(opts, cache))
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", opts.Dir, err)
 	}
-	s := &Store{db: db, opts: opts, tail: logTail{cacheLimit: opts.CacheBytes}}
-	for _, step := range []func() error{s.checkIdentity, s.loadMeta, s.loadLog, s.dropOtherGenerations} {
+	s := &Store{db: db, opts: opts}
+	for _, step := range []func() error{s.checkIdentity, s.loadMeta, s.openLog, s.claim, s.dropOtherGenerations} {
 		if err := step(); err != nil {
-			return nil, errors.Join(err, db.Close())
+			return nil, errors.Join(err, s.close())
 		}
 	}
 	return s, nil
-}
-
-// openPebble opens the instance, a new one twice: the first log of a new instance is in an older format, in
-// which Pebble takes a damaged record for the end of the log and forgets all that follow.
-func openPebble(opts Options, cache *pebble.Cache) (*pebble.DB, error) {
-	o, fs := pebbleOptions(opts, cache), cmp.Or(opts.FS, vfs.Default)
-	found, err := pebble.Peek(opts.Dir, fs)
-	if err == nil && found.Exists {
-		if err := checkLogs(fs, opts.Dir); err != nil {
-			return nil, err
-		}
-		return pebble.Open(opts.Dir, o)
-	}
-	db, err := pebble.Open(opts.Dir, o)
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Close(); err != nil {
-		return nil, err
-	}
-	return pebble.Open(opts.Dir, pebbleOptions(opts, cache))
 }
 
 func pebbleOptions(opts Options, cache *pebble.Cache) *pebble.Options {
@@ -168,45 +151,51 @@ func (s *Store) Close() error {
 	s.ending.Lock()
 	defer s.ending.Unlock()
 	s.closed = true
-	return s.db.Close()
+	return s.close()
+}
+
+func (s *Store) close() error {
+	var err error
+	if s.log != nil {
+		err = s.log.Close()
+	}
+	return errors.Join(err, s.db.Close())
 }
 
 // Empty reports whether the store has never held an entry, a vote or a snapshot.
 func (s *Store) Empty() bool {
-	s.log.RLock()
-	defer s.log.RUnlock()
-	return s.hard == (pb.HardState{}) && s.tail.last() == 0
+	return s.log.HardState() == (pb.HardState{}) && s.log.LastIndex() == 0
+}
+
+func (s *Store) identity() string {
+	return fmt.Sprintf(identityFormat, s.opts.MemberID, s.opts.Cluster)
 }
 
 // checkIdentity keeps a member from running on the memory of another one.
 func (s *Store) checkIdentity() error {
-	want := fmt.Sprintf(identityFormat, s.opts.MemberID, s.opts.Cluster)
 	have, err := s.get(keyIdentity)
-	if err != nil {
+	if s.fresh = have == nil; err != nil || s.fresh {
 		return err
 	}
-	if have == nil {
-		return s.db.Set(keyIdentity, []byte(want), pebble.Sync)
-	}
-	if string(have) != want {
+	if want := s.identity(); string(have) != want {
 		return fmt.Errorf("store: %s belongs to %q, not to %q", s.opts.Dir, have, want)
 	}
 	return nil
 }
 
-func (s *Store) loadMeta() error {
-	for _, item := range []struct {
-		key []byte
-		to  interface{ Unmarshal([]byte) error }
-	}{
-		{keyHardState, &s.hard},
-		{keyApplied, &s.standing.applied},
-	} {
-		if err := s.load(item.key, item.to); err != nil {
-			return err
-		}
+// claim writes into a new store whose it is. From then on it has a log.
+func (s *Store) claim() error {
+	if !s.fresh {
+		return nil
 	}
-	var err error
+	return s.db.Set(keyIdentity, []byte(s.identity()), pebble.Sync)
+}
+
+func (s *Store) loadMeta() error {
+	err := s.load(keyApplied, &s.standing.applied)
+	if err != nil {
+		return err
+	}
 	if s.generation, err = s.getUint64(keyGeneration); err != nil {
 		return err
 	}
@@ -239,29 +228,6 @@ func decodeRevision(value []byte) (revision, oldest uint64, err error) {
 		return binary.BigEndian.Uint64(value), binary.BigEndian.Uint64(value[8:]), nil
 	}
 	return 0, 0, fmt.Errorf("store: the revision takes %d bytes, not 8 or 16", len(value))
-}
-
-// loadLog reads the outline of the log and fills the cache with its end.
-func (s *Store) loadLog() error {
-	start, err := s.get(keyLogStart)
-	if err != nil {
-		return err
-	}
-	if len(start) == 16 {
-		s.tail.start.index = binary.BigEndian.Uint64(start)
-		s.tail.start.term = binary.BigEndian.Uint64(start[8:])
-	}
-	err = s.scanLog(s.tail.first(), 1<<63, func(e pb.Entry) bool {
-		s.tail.append(e)
-		return true
-	})
-	// The state may have left the log behind: a snapshot was installed, and the log not reset yet.
-	applied, last := s.standing.applied.Index, s.tail.last()
-	if err == nil && (applied < s.tail.start.index || s.hard.Commit > max(last, applied)) {
-		err = fmt.Errorf("store: log (%d, %d] does not cover applied %d and commit %d",
-			s.tail.start.index, last, applied, s.hard.Commit)
-	}
-	return err
 }
 
 // dropOtherGenerations removes half-received snapshots and states that were replaced.

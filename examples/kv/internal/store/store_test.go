@@ -24,6 +24,9 @@ func open(t *testing.T, o store.Options) *store.Store {
 	if o.FS == nil {
 		o.FS = vfs.NewMem()
 	}
+	if o.LogSegmentBytes == 0 {
+		o.LogSegmentBytes = 16 << 10
+	}
 	s, err := store.Open(o)
 	require.NoError(t, err)
 	return s

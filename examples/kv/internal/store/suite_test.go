@@ -7,7 +7,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
@@ -61,7 +60,7 @@ type suiteStorage struct {
 }
 
 func newSuiteStorage(t testing.TB, fs *vfs.MemFS, cacheBytes int) *suiteStorage {
-	s, err := Open(Options{Dir: "data", FS: fs, CacheBytes: cacheBytes})
+	s, err := Open(Options{Dir: "data", FS: fs, CacheBytes: cacheBytes, LogSegmentBytes: 16 << 10})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return &suiteStorage{t: t, fs: fs, cacheBytes: cacheBytes, s: s}
@@ -87,7 +86,7 @@ func (c *suiteStorage) SetHardState(hs pb.HardState) error {
 	if err := c.s.Save(host.Write{HardState: hs, Sync: true}); err != nil {
 		return err
 	}
-	return c.s.db.LogData(nil, pebble.Sync) // the store does not sync for a commit index alone
+	return c.s.log.Flush() // the store does not sync for a commit index alone
 }
 
 // snapshotRecord is the key of the replicated state under which a snapshot's data is kept.
@@ -122,19 +121,13 @@ func (c *suiteStorage) ApplySnapshot(snap pb.Snapshot) error {
 }
 
 // Compact applies the entries up to index first: a Store keeps what it has not applied.
-//
-// By design its compaction does not wait for the disk, since a crash that undoes it costs only space. It
-// is durable with the next synced Save, which the empty record stands for.
 func (c *suiteStorage) Compact(index uint64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.applyTo(index); err != nil {
 		return err
 	}
-	if err := c.s.Compact(index); err != nil {
-		return err
-	}
-	return c.s.db.LogData(nil, pebble.Sync)
+	return c.s.Compact(index)
 }
 
 // applyTo applies entries without carrying out what they say: the suite's are no commands.
