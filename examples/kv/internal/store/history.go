@@ -44,6 +44,7 @@ type history struct {
 	sizes   []int // of the revisions from oldest on
 	bytes   int
 	trimmed uint64 // records below are gone
+	entry   uint64 // when it was loaded: the first entry that a record named; 0 if none did
 }
 
 const (
@@ -105,7 +106,7 @@ func (a *Applier) trimHistory() error {
 // loadHistory reads the sizes of the changes that are kept.
 func (s *Store) loadHistory() error {
 	h := &s.history
-	h.sizes, h.bytes, h.trimmed = nil, 0, h.oldest
+	h.sizes, h.bytes, h.trimmed, h.entry = nil, 0, h.oldest, 0
 	next := h.oldest
 	err := s.eachOfKind(kindHistory, func(key, value []byte) error {
 		if len(key) != 8 {
@@ -119,6 +120,9 @@ func (s *Store) loadHistory() error {
 			return fmt.Errorf("%w: revision %d follows %d", errBadHistory, revision, next-1)
 		}
 		next++
+		if r := (reader{rest: value}); r.byte() == historyEntry && h.entry == 0 {
+			h.entry = r.number()
+		}
 		size, err := historySize(value)
 		h.sizes = append(h.sizes, size)
 		h.bytes += size

@@ -93,6 +93,9 @@ func (s *Store) openLog() (err error) {
 		return fmt.Errorf("store: log (%d, %d] does not cover applied %d and commit %d",
 			start.Index, last, applied, hard.Commit)
 	}
+	if entry := s.history.entry; entry != 0 && entry <= start.Index {
+		return fmt.Errorf("%w: it needs entry %d, and the log begins after %d", errBadHistory, entry, start.Index)
+	}
 	return nil
 }
 
