@@ -127,7 +127,10 @@ func (g *writes) next(c content) host.Write {
 		from = c.start.Index + 1 + g.rng.Uint64N(c.last()-c.start.Index+1)
 	}
 	for n := g.rng.IntN(8); n >= 0; n-- {
-		size := g.rng.IntN(200)
+		size := 40 // often, so that remains of an earlier life fit
+		if g.rng.IntN(2) == 0 {
+			size = g.rng.IntN(200)
+		}
 		if g.rng.IntN(60) == 0 {
 			size = 9 << 10 // more than a segment
 		}
@@ -282,4 +285,39 @@ func TestEntriesAreBounded(t *testing.T) {
 	all, err := l.Entries(1, 51, math.MaxUint64)
 	require.NoError(t, err)
 	require.Len(t, all, 50)
+}
+
+// Claim: what a crash left behind the end is never taken for what comes next, even if it would fit exactly.
+func TestRemainsOfACrashStayDead(t *testing.T) {
+	fs := vfs.NewMem()
+	l := open(t, fs)
+	fill(t, l, 1, 3)
+	require.NoError(t, l.Close())
+	written := func(n int) []wal.RecordAt {
+		records, err := wal.Records(wal.Options{Dir: dir, FS: fs})
+		require.NoError(t, err)
+		require.Len(t, records, n)
+		return records
+	}
+	put := func(l *wal.Log, index uint64, what byte) {
+		data := make([]byte, 100)
+		data[0] = what
+		require.NoError(t, l.Save(host.Write{Entries: []pb.Entry{{Index: index, Term: 2, Data: data}}}))
+	}
+	// Two writes without a sync, the first of which does not reach the disk.
+	l = open(t, fs)
+	put(l, 4, 'a')
+	put(l, 5, 'b')
+	require.NoError(t, l.Close())
+	torn := written(5)[3]
+	flip(t, fs, torn.Path, torn.Offset+30)
+	// The next life writes something of the same length there, and nothing more.
+	l = open(t, fs)
+	require.EqualValues(t, 3, l.LastIndex())
+	put(l, 4, 'c')
+	require.NoError(t, l.Close())
+	require.Equal(t, torn.Length, written(4)[3].Length)
+	l = open(t, fs)
+	require.EqualValues(t, 4, l.LastIndex())
+	require.NoError(t, l.Close())
 }

@@ -75,14 +75,16 @@ func (l *Log) readAll() (all []replayed, err error) {
 		if err != nil {
 			return nil, err
 		}
+		before := l.number
 		found, err := l.scan(s, data, i == 0)
 		switch {
+		case i > 0 && before != s.before:
+			return nil, fmt.Errorf("%w: %s ends with record %d, not with %d", ErrDamaged, l.segments[i-1].path,
+				before, s.before)
 		case err != nil:
 			return nil, err
 		case len(found) == 0 && !newest:
 			return nil, fmt.Errorf("%w: %s does not begin with a record", ErrDamaged, s.path)
-		case len(found) == 0 && i > 0 && s.from != l.number+1 && s.from != l.number+lifeJump:
-			return nil, fmt.Errorf("%w: %s ends with record %d", ErrDamaged, l.segments[i-1].path, l.number)
 		}
 		all = append(all, found...)
 		if newest {
@@ -137,18 +139,24 @@ func (l *Log) scan(s *segment, data []byte, oldest bool) (out []replayed, err er
 // farthest is how much higher than the last record one can be numbered that is still of this log.
 const farthest = lifeJump << 10
 
-// checkEnd looks behind the end of the newest segment. A crash may leave whole records there, but none that
-// says that more was on the disk than can be read now.
+// checkEnd looks behind the end of the newest segment. A crash may leave whole records there, which are dead: what
+// is written from now on is numbered above them, so that none of them can follow it. But none may say that more
+// was on the disk than can be read now.
 func (l *Log) checkEnd(s *segment, data []byte) error {
+	l.dead = l.number
 	for p := int(l.offset); p+headerSize < len(data); p++ {
 		number := binary.LittleEndian.Uint64(data[p+numberAt:])
-		if number <= l.number || number-l.number > farthest || durableOf(data[p:]) <= l.number {
+		if number <= l.number || number-l.number > farthest {
 			continue
 		}
-		if _, _, ok := sound(data[p:]); ok {
-			return fmt.Errorf("%w: %s is unreadable at byte %d, and record %d at byte %d says that %d was on the disk",
-				ErrDamaged, s.path, l.offset, number, p, durableOf(data[p:]))
+		if _, _, ok := sound(data[p:]); !ok {
+			continue
 		}
+		if durable := durableOf(data[p:]); durable > l.number {
+			return fmt.Errorf("%w: %s is unreadable at byte %d, and record %d at byte %d says that %d was on the disk",
+				ErrDamaged, s.path, l.offset, number, p, durable)
+		}
+		l.dead = max(l.dead, number)
 	}
 	return nil
 }

@@ -13,10 +13,11 @@ import (
 // segment is one file of the log. It is as long as it will ever be before the first record is written to it,
 // so that a sync finds nothing to do but data: the file system has no length and no blocks to note.
 type segment struct {
-	path string
-	from uint64 // number of its first record, a head
-	last uint64 // the highest index of an entry in it
-	file vfs.File
+	path   string
+	from   uint64 // number of its first record, a head, or below
+	before uint64 // number of the record before that
+	last   uint64 // the highest index of an entry in it
+	file   vfs.File
 }
 
 const (
@@ -28,16 +29,15 @@ const (
 	maxSpares = 2
 )
 
-func segmentName(from uint64) string { return fmt.Sprintf("%016x%s", from, segmentSuffix) }
+func (s *segment) name() string { return fmt.Sprintf("%016x-%016x%s", s.from, s.before, segmentSuffix) }
 
-// parseSegment returns the number in a segment's name.
-func parseSegment(name string) (from uint64, ok bool) {
-	digits, ok := strings.CutSuffix(name, segmentSuffix)
-	if !ok || len(digits) != 16 {
-		return 0, false
+// parseSegment returns the segment of a name, or nil.
+func parseSegment(name string) *segment {
+	s := &segment{}
+	if n, err := fmt.Sscanf(name, "%016x-%016x", &s.from, &s.before); n != 2 || err != nil || s.name() != name {
+		return nil
 	}
-	_, err := fmt.Sscanf(digits, "%016x", &from)
-	return from, err == nil && segmentName(from) == name
+	return s
 }
 
 // files makes segments, and uses those again that the log has done with.
@@ -90,12 +90,13 @@ func (f *files) adoptSpare(name string) error {
 	return nil
 }
 
-// create returns an empty segment.
-func (f *files) create(from uint64) (*segment, error) {
-	s := &segment{path: f.path(segmentName(from)), from: from}
+// create returns an empty segment, whose records begin with a number and follow the one before.
+func (f *files) create(from, before uint64) (*segment, error) {
+	s := &segment{from: from, before: before}
+	s.path = f.path(s.name())
 	spare := f.takeSpare()
 	if spare == "" {
-		spare = f.path(segmentName(from)) + unfinished
+		spare = s.path + unfinished
 		if err := f.zeros(spare); err != nil {
 			return nil, err
 		}
@@ -204,8 +205,9 @@ func (f *files) retire(s *segment) error {
 func (f *files) segments(names []string) (out []*segment) {
 	slices.Sort(names)
 	for _, name := range names {
-		if from, ok := parseSegment(name); ok {
-			out = append(out, &segment{path: f.path(name), from: from})
+		if s := parseSegment(name); s != nil {
+			s.path = f.path(name)
+			out = append(out, s)
 		}
 	}
 	return out

@@ -51,6 +51,7 @@ type Log struct {
 	segments []*segment // oldest first; the newest is written to
 	offset   int64      // in the newest, of the next record
 	number   uint64     // of the last record
+	dead     uint64     // the highest that a record had which is not of the log any more, or number
 	durable  uint64     // of the last record that is on the disk
 	begun    bool       // a record was written in this life
 	prepared bool       // there is a spare for the next segment, or will be
@@ -351,15 +352,15 @@ func (l *Log) write(r *record, sync bool) error {
 	return l.sync(sync)
 }
 
-// lifeJump is how much higher than all before it the first record of a life is numbered: higher than any that a
-// crash may have left behind the end, so that none of those can follow it.
+// lifeJump is how much higher than all that are there the first record of a life is numbered. A crash may also
+// have left records half: these are no records, and never will be.
 const lifeJump = 1 << 32
 
 // append writes a record behind the last one.
 func (l *Log) append(r *record) error {
 	number := l.number + 1
 	if !l.begun {
-		number = l.number + lifeJump
+		number = l.dead + lifeJump
 		l.makeHead(r)
 	}
 	var err error
@@ -417,7 +418,7 @@ func (l *Log) nextSegment(number uint64) error {
 		}
 		l.durable = l.number
 	}
-	s, err := l.files.create(number)
+	s, err := l.files.create(number, l.number)
 	if err != nil {
 		return err
 	}
