@@ -81,17 +81,17 @@ func above(index uint64, entries []pb.Entry) []pb.Entry {
 // take brings the outline up to what a record says that is in the newest segment.
 func (l *Log) take(r *record, places []place) error {
 	o, newest := &l.outline, l.segments[len(l.segments)-1]
-	switch ahead := r.start != nil && r.start.Index > o.start.Index; {
+	switch {
 	case r.reset:
-		start := o.start
-		if ahead {
-			start = *r.start
+		start := *r.start
+		if start.Index < o.start.Index {
+			start = o.start
 		}
 		o.reset(start)
 		for _, s := range l.segments[:len(l.segments)-1] {
 			s.last = 0
 		}
-	case ahead:
+	case r.start != nil && r.start.Index > o.start.Index:
 		o.compact(*r.start)
 	}
 	if len(r.entries) == 0 {
