@@ -1,9 +1,11 @@
 package wal_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -241,6 +243,53 @@ func flip(t *testing.T, fs vfs.FS, path string, offset int64) {
 	_, err = f.WriteAt(b[:], offset)
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
+}
+
+// Claim: whatever the files hold, a log opens as it once was, or not at all.
+func TestGarbageIsRefused(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	g := &writes{rng: rng, term: 1}
+	fs := vfs.NewCrashableMem()
+	l := open(t, fs)
+	var now content
+	past := []content{now}
+	for range 80 {
+		w := g.next(now)
+		w.Sync = true
+		if w.Snapshot != nil {
+			continue // it would leave little to spoil
+		}
+		require.NoError(t, l.Save(w))
+		now = now.after(w)
+		past = append(past, now)
+	}
+	require.NoError(t, l.Close())
+	refused := 0
+	for range 400 {
+		spoiled := fs.CrashClone(vfs.CrashCloneCfg{})
+		names := segments(t, spoiled)
+		path := spoiled.PathJoin(dir, names[rng.IntN(len(names))])
+		f, err := spoiled.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+		require.NoError(t, err)
+		garbage := make([]byte, 1+rng.IntN(64))
+		for i := range garbage {
+			garbage[i] = byte(rng.Uint32())
+		}
+		_, err = f.WriteAt(garbage, rng.Int64N(8<<10))
+		require.NoError(t, errors.Join(err, f.Close()))
+		l, err := wal.Open(wal.Options{Dir: dir, FS: spoiled, SegmentBytes: 8 << 10})
+		if err != nil {
+			require.ErrorIs(t, err, wal.ErrDamaged)
+			refused++
+			continue
+		}
+		found := contentOf(t, l)
+		require.True(t, slices.ContainsFunc(past, found.same), "found (%d, %d]", found.start.Index, found.last())
+		require.NoError(t, l.Close())
+	}
+	require.Greater(t, refused, 50)
 }
 
 // Claim: a segment that is gone is noticed, and so is a log that is.
