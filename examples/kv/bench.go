@@ -23,7 +23,8 @@ func benchCommand(ctx context.Context, args []string) error {
 	flags.StringVar(&o.Other, "serve-binary", "", "another kv `program`, measured in turns with this one")
 	flags.StringVar(&serveFlags, "serve-flags", "", "further `flags` of kv serve, with spaces between them")
 	flags.BoolVar(&o.Pebble, "compare-pebble", false,
-		"measure also, in turns, Pebble alone: as many goroutines that write synced batches of this size")
+		"measure also, in turns, Pebble alone: as many goroutines that write synced batches of this size,\n"+
+			"to one instance and to as many as there are members")
 	flags.IntVar(&o.Clients, "clients", 64, "`number` of concurrent requests")
 	flags.IntVar(&o.Connections, "connections", 1,
 		"`number` of connections to a member that the clients share (0: plain HTTP, one for each client)")

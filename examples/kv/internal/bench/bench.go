@@ -24,7 +24,9 @@ type Options struct {
 	Flags []string
 	// Other is another kv program, which is measured in turns with Binary.
 	Other string
-	// Pebble asks for rounds of Pebble alone: synced batches of the same size, on the same disk.
+	// Pebble asks for rounds of Pebble alone: synced batches of the same size, on the same disk. If a cluster is
+	// started here, it also asks for rounds with as many instances as the cluster has members, each of which
+	// gets every batch.
 	Pebble bool
 
 	Load
@@ -124,6 +126,13 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	return report, nil
 }
 
+// pebble is Pebble alone, with so many copies.
+func (o Options) pebble(name string, copies int) target {
+	return target{name, func(ctx context.Context) (Sample, error) {
+		return pebbleRound(ctx, o.Load, o.Dir, copies)
+	}}
+}
+
 func (o Options) targets() []target {
 	var out []target
 	if len(o.Endpoints) > 0 {
@@ -137,9 +146,10 @@ func (o Options) targets() []target {
 		out = append(out, target{nameOther, o.ownCluster(o.Other)})
 	}
 	if o.Pebble {
-		out = append(out, target{namePebble, func(ctx context.Context) (Sample, error) {
-			return pebbleRound(ctx, o.Load, o.Dir)
-		}})
+		out = append(out, o.pebble(namePebble, 1))
+		if n := o.Members; len(o.Endpoints) == 0 && n > 1 {
+			out = append(out, o.pebble(fmt.Sprintf("%s x %d", namePebble, n), n))
+		}
 	}
 	return out
 }

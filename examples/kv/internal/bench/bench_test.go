@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
 	"quorate.example/raft/examples/kv/internal/stream"
@@ -244,6 +247,27 @@ func TestPebbleIsMeasured(t *testing.T) {
 	require.Equal(t, namePebble, report.Results[1].Name)
 	require.Positive(t, report.Results[1].Writes)
 	require.Positive(t, report.Ratios[0].Rate)
+	require.Len(t, report.Results, 2)
+}
+
+// Claim: with several copies each of them gets every batch.
+func TestPebbleIsMeasuredWithCopies(t *testing.T) {
+	o := options(newFakeMember(t))
+	sample, err := pebbleRound(t.Context(), o.Load, t.TempDir(), 3)
+	require.NoError(t, err)
+	require.Positive(t, sample.Writes)
+	dbs := make([]*pebble.DB, 3)
+	for i := range dbs {
+		dbs[i], err = pebble.Open("", &pebble.Options{FS: vfs.NewMem(), Logger: quiet{}})
+		require.NoError(t, err)
+	}
+	require.NoError(t, writeBatch(dbs, []byte("key"), []byte("value")))
+	for _, db := range dbs {
+		value, closer, err := db.Get([]byte("key"))
+		require.NoError(t, err)
+		require.Equal(t, "value", string(value))
+		require.NoError(t, errors.Join(closer.Close(), db.Close()))
+	}
 }
 
 // Claim: options that make no sense are refused.

@@ -13,20 +13,24 @@ import (
 )
 
 // pebbleRound is the same work with nothing replicated and no network: goroutines that each write a
-// batch of one value to Pebble and wait until it is on the disk. Pebble syncs once for all that wait.
-func pebbleRound(ctx context.Context, load Load, parent string) (sample Sample, err error) {
-	dir, err := os.MkdirTemp(parent, "kv-bench-pebble-")
-	if err != nil {
-		return Sample{}, err
+// batch of one value to Pebble and wait until it is on the disk. Pebble syncs once for all that wait. With
+// several copies each batch goes to as many instances, and is waited for on all.
+func pebbleRound(ctx context.Context, load Load, parent string, copies int) (sample Sample, err error) {
+	dbs := make([]*pebble.DB, copies)
+	for i := range dbs {
+		dir, e := os.MkdirTemp(parent, "kv-bench-pebble-")
+		if e != nil {
+			return Sample{}, e
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		dbs[i], e = pebble.Open(dir, &pebble.Options{
+			FormatMajorVersion: pebble.FormatNewest, MemTableSize: 64 << 20, Logger: quiet{},
+		})
+		if e != nil {
+			return Sample{}, e
+		}
+		defer func() { err = errors.Join(err, dbs[i].Close()) }()
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	db, err := pebble.Open(dir, &pebble.Options{
-		FormatMajorVersion: pebble.FormatNewest, MemTableSize: 64 << 20, Logger: quiet{},
-	})
-	if err != nil {
-		return Sample{}, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
 	from := time.Now().Add(load.Warmup)
 	until := from.Add(load.For)
 	data := value(load.Size)
@@ -36,7 +40,7 @@ func pebbleRound(ctx context.Context, load Load, parent string) (sample Sample, 
 	for i := range load.Clients {
 		running.Go(func() {
 			samples[i] = newSample()
-			failures[i] = writeBatches(ctx, db, i, load.Keys, data, &samples[i], from, until)
+			failures[i] = writeBatches(ctx, dbs, i, load.Keys, data, &samples[i], from, until)
 		})
 	}
 	running.Wait()
@@ -47,7 +51,7 @@ func pebbleRound(ctx context.Context, load Load, parent string) (sample Sample, 
 }
 
 func writeBatches(
-	ctx context.Context, db *pebble.DB, i, keys int, data []byte, sample *Sample, from, until time.Time,
+	ctx context.Context, dbs []*pebble.DB, i, keys int, data []byte, sample *Sample, from, until time.Time,
 ) error {
 	random := rand.New(rand.NewPCG(uint64(i), 0x5eed))
 	for ctx.Err() == nil {
@@ -55,21 +59,33 @@ func writeBatches(
 		if !begin.Before(until) {
 			return nil
 		}
-		b := db.NewBatch()
-		if err := b.Set(fmt.Appendf(nil, "bench-%d", random.IntN(keys)), data, nil); err != nil {
-			return err
-		}
-		if err := b.Commit(pebble.Sync); err != nil {
+		if err := writeBatch(dbs, fmt.Appendf(nil, "bench-%d", random.IntN(keys)), data); err != nil {
 			return err
 		}
 		if !begin.Before(from) {
 			sample.record(time.Since(begin), false, "")
 		}
-		if err := b.Close(); err != nil {
+	}
+	return ctx.Err()
+}
+
+// writeBatch writes a value to all instances, and returns when it is on the disk of each.
+func writeBatch(dbs []*pebble.DB, key, data []byte) error {
+	batches := make([]*pebble.Batch, len(dbs))
+	for i, db := range dbs {
+		batches[i] = db.NewBatch()
+		if err := batches[i].Set(key, data, nil); err != nil {
+			return err
+		}
+		if err := db.ApplyNoSyncWait(batches[i], pebble.Sync); err != nil {
 			return err
 		}
 	}
-	return ctx.Err()
+	var err error
+	for _, b := range batches {
+		err = errors.Join(err, b.SyncWait(), b.Close())
+	}
+	return err
 }
 
 // quiet drops what Pebble says about opening and compacting; a fatal error ends the benchmark.

@@ -52,7 +52,7 @@ const LogDirectory = "log"
 
 const (
 	blockCacheBytes = 64 << 20
-	memTableBytes   = 64 << 20
+	memTableBytes   = 16 << 20 // Pebble keeps some logs of this size, to use them again
 	stagingBatch    = 1 << 20
 	maxExports      = 2
 	identityFormat  = "quorate-kv 2 member %d cluster %q"
