@@ -81,13 +81,13 @@ func TestBenchOnItsOwnCluster(t *testing.T) {
 		Ratios []struct{ Other string }
 	}
 	require.NoError(t, json.Unmarshal(out, &report), string(out))
-	require.Len(t, report.Results, 3)
+	require.Len(t, report.Results, 4)
 	for _, r := range report.Results {
 		require.Positive(t, r.Writes, r.Name)
 		require.Positive(t, r.P99, r.Name)
 	}
 	require.Positive(t, report.Results[0].Reads)
-	require.Len(t, report.Ratios, 2)
+	require.Len(t, report.Ratios, 3)
 	requireEmpty(t, temp)
 }
 
