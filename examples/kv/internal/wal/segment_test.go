@@ -73,6 +73,7 @@ func TestViewKeepsItsEntries(t *testing.T) {
 	l := open(t, fs)
 	fill(t, l, 1, 100)
 	v := l.View()
+	require.NoError(t, l.Save(host.Write{Entries: []pb.Entry{{Index: 95, Term: 2}, {Index: 96, Term: 2}}}))
 	require.NoError(t, l.Compact(90))
 	kept := len(segments(t, fs))
 	require.NoError(t, l.Save(host.Write{Snapshot: &pb.SnapshotMetadata{Index: 200, Term: 2}}))
